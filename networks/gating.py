@@ -66,7 +66,8 @@ class ChannelGate(nn.Module):
     Causal, no look-ahead, no state when streaming: frame ``t`` of the masks depends on frame ``t`` of the input only.
     With ``normalize`` the input and the logits pass BatchNorm without affine parameters (folded into the pointwise
     layers for inference) and the threshold is the normal quantile of ``target_utilization``: every gate is dynamic and
-    close to the target from the first step on.
+    close to the target from the first step on. One learned shift for all channels of the gate lets the sparsity loss
+    reach its target and the blocks share the budget unevenly; it cannot hold a single channel open or shut.
 
     Args:
         in_channels: channels R of the block's input.
@@ -102,9 +103,10 @@ class ChannelGate(nn.Module):
         self.squeeze = nn.Conv1d(in_channels, width, 1)
         self.expand = nn.Conv1d(width, gated_channels, 1)
         self.logit_norm = nn.BatchNorm1d(gated_channels, affine=False) if normalize else nn.Identity()
+        self.shift = nn.Parameter(torch.zeros(1))
 
     def forward(self, residual: Tensor) -> GateOutput:
         """Decide from the block's input, shape (batch, residual channel, frame)."""
         hidden = torch.relu(self.squeeze(self.input_norm(residual)))
-        gate_logit = self.logit_norm(self.expand(hidden))
+        gate_logit = self.logit_norm(self.expand(hidden)) + self.shift
         return GateOutput(binarize(gate_logit, self.threshold, self.surrogate_slope), gate_logit)

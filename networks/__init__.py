@@ -1,0 +1,1 @@
+"""Conv-FSENet with channel gates: plain PyTorch, no Lightning, no data."""

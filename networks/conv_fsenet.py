@@ -66,7 +66,13 @@ class ConvFSENet(nn.Module):
         surrogate_slope: float = 2.0,
     ) -> None:
         super().__init__()
-        sizes = {"residual_channels": residual_channels, "channels": channels, "stacks": stacks}
+        sizes = {
+            "num_frequencies": num_frequencies,
+            "residual_channels": residual_channels,
+            "channels": channels,
+            "stacks": stacks,
+            "kernel_size": kernel_size,
+        }
         for name, size in sizes.items():
             if size < 1:
                 raise ValueError(f"network.{name} must be positive, got {size}")

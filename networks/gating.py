@@ -45,7 +45,8 @@ def binarize(gate_logit: Tensor, threshold: float, slope: float) -> Tensor:
         >>> binarize(torch.tensor([-1.0, 0.0, 2.0]), threshold=0.0, slope=2.0)
         tensor([0., 0., 1.])
     """
-    return _Step.apply(gate_logit, threshold, slope)
+    binary: Tensor = _Step.apply(gate_logit, threshold, slope)  # type: ignore[no-untyped-call]
+    return binary
 
 
 class GateOutput(NamedTuple):
@@ -92,11 +93,11 @@ class ChannelGate(nn.Module):
     ) -> None:
         super().__init__()
         if not 0.0 < target_utilization < 1.0:
-            raise ValueError(f"target_utilization must lie in (0, 1), got {target_utilization}")
+            raise ValueError(f"network.target_utilization must lie in (0, 1), got {target_utilization}")
         if width < 1:
-            raise ValueError(f"gate_width must be positive, got {width}")
+            raise ValueError(f"network.gate_width must be positive, got {width}")
         if surrogate_slope <= 0:
-            raise ValueError(f"surrogate_slope must be positive, got {surrogate_slope}")
+            raise ValueError(f"network.surrogate_slope must be positive, got {surrogate_slope}")
         self.surrogate_slope = surrogate_slope
         self.threshold = NormalDist().inv_cdf(1.0 - target_utilization) if normalize else 0.0
         self.input_norm = nn.BatchNorm1d(in_channels, affine=False) if normalize else nn.Identity()

@@ -1,0 +1,102 @@
+"""Multiply-accumulates: torch's flop counter, a brute-force count, invariances."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from networks.complexity import MacBudget, count_parameters, mac_budget, macs_per_frame
+from networks.conv_fsenet import ConvFSENet
+
+SIZES = st.fixed_dictionaries(
+    {
+        "num_frequencies": st.integers(1, 9),
+        "residual_channels": st.integers(1, 7),
+        "channels": st.integers(1, 8),
+        "stacks": st.integers(1, 2),
+        "dilations": st.lists(st.integers(1, 3), min_size=1, max_size=3),
+        "kernel_size": st.integers(1, 4),
+        "gate_width": st.integers(1, 5),
+    }
+)
+
+
+def counted_macs_per_frame(network: ConvFSENet, frames: int) -> float:
+    """MACs of torch's counter: it charges a convolution 2 * weights * output frames, per group, padding included.
+
+    The blocks pad before their convolutions and keep the frame rate, so nothing is counted beyond ``frames``.
+    BatchNorm and activations are not counted, as in ours.
+    """
+    spectrum = torch.randn(1, network.num_frequencies, frames, dtype=torch.complex64)
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network.eval()(spectrum)
+    return counter.get_total_flops() / 2 / frames
+
+
+@pytest.mark.parametrize("frames", [1, 7])
+def test_the_full_network_agrees_with_the_flop_counter(frames: int) -> None:
+    dense, gated = ConvFSENet(gated=False), ConvFSENet()
+    assert counted_macs_per_frame(dense, frames) == mac_budget(dense).dense == 662_528
+    assert counted_macs_per_frame(gated, frames) == 662_528 + mac_budget(gated).gates == 662_528 + 55_296
+
+
+@settings(max_examples=15, deadline=None, database=None)
+@given(SIZES)
+def test_networks_of_any_size_agree_with_the_flop_counter(sizes: dict) -> None:
+    dense, gated = ConvFSENet(gated=False, **sizes), ConvFSENet(**sizes)
+    assert counted_macs_per_frame(dense, 5) == mac_budget(dense).dense
+    assert counted_macs_per_frame(gated, 5) == mac_budget(gated).dense + mac_budget(gated).gates
+
+
+@settings(max_examples=30, deadline=None, database=None)
+@given(SIZES, st.booleans(), st.floats(0, 1), st.integers(0, 1000))
+def test_masks_cost_what_a_count_of_their_parts_costs(sizes: dict, gated: bool, share: float, seed: int) -> None:
+    budget = mac_budget(ConvFSENet(gated=gated, **sizes))
+    blocks, residual = sizes["stacks"] * len(sizes["dilations"]), sizes["residual_channels"]
+    generator = torch.Generator().manual_seed(seed)
+    masks = torch.rand(2, blocks, sizes["channels"], 3, generator=generator) < share
+    counted = torch.zeros(2, 3, dtype=torch.int64)
+    for item in range(2):
+        for frame in range(3):
+            macs = 2 * sizes["num_frequencies"] * residual  # frontend and backend
+            for block in range(blocks):
+                if gated:
+                    macs += residual * sizes["gate_width"] + sizes["gate_width"] * sizes["channels"]
+                for channel in range(sizes["channels"]):
+                    if masks[item, block, channel, frame]:
+                        macs += residual + sizes["kernel_size"] + residual  # row, filter, column
+            counted[item, frame] = macs
+    for given_masks in (masks, masks.float(), masks.to(torch.bfloat16)):
+        measured = macs_per_frame(budget, given_masks)
+        assert measured.dtype == torch.int64
+        assert torch.equal(measured, counted)
+
+
+def test_ends_of_the_range_and_the_share_that_a_quarter_leaves() -> None:
+    budget = mac_budget(ConvFSENet())
+    assert budget == MacBudget(fixed=65_792, gates=55_296, per_channel=259, channels=256, blocks=9)
+    closed, opened = torch.zeros(1, 9, 256, 1), torch.ones(1, 9, 256, 1)
+    assert macs_per_frame(budget, closed).item() == 65_792 + 55_296
+    assert macs_per_frame(budget, opened).item() == budget.dense + budget.gates
+    closed[:, :, :64] = 1.0
+    assert macs_per_frame(budget, closed).item() == 270_272  # 59 % of the dense MACs saved, gates paid
+
+
+def test_the_order_of_channels_does_not_matter() -> None:
+    budget = mac_budget(ConvFSENet(gate_width=2))
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.rand(3, 9, 256, 20, generator=generator) < 0.3
+    order = torch.randperm(256, generator=generator)
+    assert torch.equal(macs_per_frame(budget, masks[:, :, order]), macs_per_frame(budget, masks))
+    assert macs_per_frame(budget, masks).unique().numel() > 1
+
+
+def test_parameters_are_counted_once_and_frozen_ones_are_not() -> None:
+    network = ConvFSENet(num_frequencies=5, residual_channels=3, channels=4, stacks=1, dilations=[1], gated=False)
+    block = (3 * 4 + 4) + 2 * 4 + 4 * 3 + 2 * 4 + 4 * 3
+    assert count_parameters(network) == (5 * 3 + 3) + block + (3 * 5 + 5)
+    network.frontend.requires_grad_(False)
+    assert count_parameters(network) == block + (3 * 5 + 5)

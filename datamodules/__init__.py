@@ -1,0 +1,1 @@
+"""Corpora, mixtures and targets, and the LightningDataModule that serves them."""

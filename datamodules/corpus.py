@@ -1,0 +1,190 @@
+"""Corpus manifests: two CSV files that list clean speech and noise recordings, checked before anything is trained.
+
+``speech.csv`` has the columns path, speaker, sex, seconds, split; ``noise.csv`` has path, category, seconds, split.
+Paths are relative to the corpus folder; further columns are ignored. Splits are train, valid and test; no speaker and
+no noise recording may stand in two of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+SPLITS = ("train", "valid", "test")
+SEXES = ("F", "M")
+SPEECH_COLUMNS = ("path", "speaker", "sex", "seconds", "split")
+NOISE_COLUMNS = ("path", "category", "seconds", "split")
+
+
+class CorpusError(ValueError):
+    """A corpus that cannot be used; the message names the file, the field and what was expected."""
+
+
+@dataclass(frozen=True)
+class SpeechRecord:
+    """One clean recording of one speaker; ``sex`` is F, M or empty if unknown."""
+
+    path: Path
+    speaker: str
+    sex: str
+    split: str
+
+
+@dataclass(frozen=True)
+class NoiseRecord:
+    """One noise recording of one category."""
+
+    path: Path
+    category: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Checked manifests.
+
+    Attributes:
+        speech: all clean recordings, in manifest order.
+        noise: all noise recordings, in manifest order.
+        categories: noise categories, sorted; their position is the label ``noise_class``.
+        speakers: speakers, sorted; their position is the label ``speaker``.
+    """
+
+    speech: tuple[SpeechRecord, ...]
+    noise: tuple[NoiseRecord, ...]
+    categories: tuple[str, ...]
+    speakers: tuple[str, ...]
+
+    def speech_of(self, split: str) -> list[SpeechRecord]:
+        """Return the clean recordings of a split."""
+        return [record for record in self.speech if record.split == split]
+
+    def noise_of(self, split: str) -> list[NoiseRecord]:
+        """Return the noise recordings of a split."""
+        return [record for record in self.noise if record.split == split]
+
+
+def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Read a manifest and check its columns and splits."""
+    if not manifest.is_file():
+        raise CorpusError(f"{manifest}: no such manifest; expected a CSV file with the columns {', '.join(columns)}")
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
+            reader = csv.DictReader(file)
+            missing = [column for column in columns if column not in (reader.fieldnames or [])]
+            if missing:
+                raise CorpusError(
+                    f"{manifest}: column '{missing[0]}' is missing; expected {', '.join(columns)}, "
+                    f"found {', '.join(reader.fieldnames or []) or 'an empty file'}"
+                )
+            rows = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CorpusError(f"{manifest}: not a UTF-8 CSV file ({error})") from error
+    if not rows:
+        raise CorpusError(f"{manifest}: no rows; expected at least one recording for each of {', '.join(SPLITS)}")
+    seen: set[str] = set()
+    for line, row in enumerate(rows, start=2):
+        for column in columns:
+            if not row[column] and column != "sex":
+                raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
+        if row["split"] not in SPLITS:
+            raise CorpusError(
+                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']}'"
+            )
+        if row["path"] in seen:
+            raise CorpusError(f"{manifest}, line {line}: path '{row['path']}' is listed twice")
+        seen.add(row["path"])
+    return rows
+
+
+def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
+    """Check that a file can be used, from its header.
+
+    Args:
+        path: an audio file.
+        sample_rate: wanted rate in Hz.
+        resample: accept other rates (they are resampled when read).
+
+    Raises:
+        CorpusError: if the file is missing, unreadable, empty, not mono or of another rate.
+    """
+    if not path.is_file():
+        raise CorpusError(f"{path}: no such audio file")
+    try:
+        info = soundfile.info(str(path))
+    except soundfile.SoundFileError as error:
+        raise CorpusError(f"{path}: not a readable audio file ({error})") from error
+    if info.channels != 1:
+        raise CorpusError(f"{path}: expected mono, got {info.channels} channels")
+    if info.samplerate != sample_rate and not resample:
+        raise CorpusError(
+            f"{path}: expected {sample_rate} Hz, got {info.samplerate} Hz; set data.resample: true to resample"
+        )
+    if info.frames == 0:
+        raise CorpusError(f"{path}: holds no samples")
+    if info.subtype in ("FLOAT", "DOUBLE"):  # only float files can hold anything that is not a number
+        for position, block in enumerate(soundfile.blocks(str(path), blocksize=1 << 20, dtype="float32")):
+            bad = np.flatnonzero(~np.isfinite(block))
+            if bad.size:
+                raise CorpusError(f"{path}: sample {(position << 20) + int(bad[0])} is not finite (NaN or infinite)")
+
+
+def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
+    """Check that splits are complete and share no speaker, and that a speaker has one sex."""
+    home: dict[str, str] = {}
+    sexes: dict[str, str] = {}
+    for record in corpus.speech:
+        if home.setdefault(record.speaker, record.split) != record.split:
+            raise CorpusError(
+                f"{root / 'speech.csv'}: speaker '{record.speaker}' stands in the splits "
+                f"'{home[record.speaker]}' and '{record.split}'; splits must not share speakers"
+            )
+        if sexes.setdefault(record.speaker, record.sex) != record.sex:
+            raise CorpusError(
+                f"{root / 'speech.csv'}: speaker '{record.speaker}' has the sexes "
+                f"'{sexes[record.speaker]}' and '{record.sex}'; expected the same in every row"
+            )
+    for split in splits:
+        if not corpus.speech_of(split):
+            raise CorpusError(f"{root / 'speech.csv'}: split '{split}' has no speech")
+        present = {record.category for record in corpus.noise_of(split)}
+        missing = [category for category in corpus.categories if category not in present]
+        if missing:
+            raise CorpusError(f"{root / 'noise.csv'}: split '{split}' has no noise of category '{missing[0]}'")
+
+
+def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
+    """Read and check the manifests of a corpus folder; audio files are checked by :func:`check_audio`.
+
+    Args:
+        root: folder with ``speech.csv`` and ``noise.csv``.
+        splits: splits that must be complete.
+
+    Raises:
+        CorpusError: naming the manifest, the line or field, and what was expected.
+    """
+    if not root.is_dir():
+        raise CorpusError(f"data.root: no folder '{root}'; expected one with speech.csv and noise.csv")
+    speech = []
+    for row in _read_rows(root / "speech.csv", SPEECH_COLUMNS):
+        sex = (row["sex"] or "").upper()  # None where the row ends before it
+        if sex and sex not in SEXES:
+            raise CorpusError(f"{root / 'speech.csv'}: {row['path']}: sex must be F, M or empty, got '{row['sex']}'")
+        speech.append(SpeechRecord(root / row["path"], row["speaker"], sex, row["split"]))
+    noise = [
+        NoiseRecord(root / row["path"], row["category"], row["split"])
+        for row in _read_rows(root / "noise.csv", NOISE_COLUMNS)
+    ]
+    corpus = Corpus(
+        speech=tuple(speech),
+        noise=tuple(noise),
+        categories=tuple(sorted({record.category for record in noise})),
+        speakers=tuple(sorted({record.speaker for record in speech})),
+    )
+    _check_splits(corpus, root, splits)
+    return corpus

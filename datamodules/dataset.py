@@ -1,0 +1,90 @@
+"""Mixtures with their targets, made on the fly as a function of (index, epoch, seed) alone."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from datamodules.audio import AudioReader
+from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord
+from datamodules.mixing import active_speech_power
+from datamodules.sampler import ItemKey
+from datamodules.scene import MixingSettings, Scene, draw_scene
+from datamodules.targets.base import Target, TargetArray
+from networks.framing import FrameGrid
+
+
+class MixtureDataset(Dataset[dict[str, Any]]):
+    """Noisy mixtures of one split with their targets.
+
+    Speakers are drawn uniformly, then one of their recordings for every excerpt. Noise categories take turns with the
+    index, so they are balanced in any epoch; a recording of the category is drawn uniformly.
+
+    Args:
+        corpus: checked manifests.
+        split: train, valid or test.
+        reader: reads recordings.
+        grid: sample-to-frame alignment.
+        mixing: how mixtures are drawn.
+        targets: computed in this order.
+        seed: of the whole data set.
+        stream: keeps sets apart that share split and seed (training mixtures, mixtures that probes are fitted on).
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        split: str,
+        reader: AudioReader,
+        grid: FrameGrid,
+        mixing: MixingSettings,
+        targets: Sequence[Target],
+        seed: int,
+        stream: int,
+    ) -> None:
+        self.corpus = corpus
+        self.reader = reader
+        self.grid = grid
+        self.mixing = mixing
+        self.targets = list(targets)
+        self.seed = seed
+        self.stream = stream
+        speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
+        for speech in corpus.speech_of(split):
+            speakers[speech.speaker].append(speech)
+        noises: dict[str, list[NoiseRecord]] = defaultdict(list)
+        for noise in corpus.noise_of(split):
+            noises[noise.category].append(noise)
+        self._speakers = [speakers[speaker] for speaker in sorted(speakers)]
+        self._noises = [noises[category] for category in corpus.categories]
+
+    def scene(self, key: ItemKey) -> Scene:
+        """Draw the scene of a key."""
+        rng = np.random.default_rng((self.seed, self.stream, key.epoch, key.index))
+        speech = self._speakers[int(rng.integers(len(self._speakers)))]
+        noise = self._noises[key.index % len(self._noises)]
+        return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng)
+
+    def __getitem__(self, key: ItemKey) -> dict[str, Any]:
+        """Return the item of a key.
+
+        Returns:
+            ``noisy``, ``clean``, ``noise``: float32, (sample,); ``clean_rms``: of the active speech; ``index``;
+            ``targets``: name to float32 array of shape (frame,) or ().
+        """
+        scene = self.scene(key)
+        targets: dict[str, TargetArray] = {}
+        for target in self.targets:
+            targets.update(target.compute(scene, self.corpus, targets))
+        return {
+            "noisy": scene.mixture.noisy,
+            "clean": scene.mixture.clean,
+            "noise": scene.mixture.noise,
+            "clean_rms": np.float32(np.sqrt(active_speech_power(scene.mixture.clean, self.grid.hop_length))),
+            "index": key.index,
+            "targets": targets,
+        }

@@ -1,0 +1,186 @@
+"""The LightningDataModule: corpora in, batches of mixtures with targets out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from datamodules.audio import AudioReader
+from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord, check_audio, read_corpus
+from datamodules.dataset import MixtureDataset
+from datamodules.sampler import EpochSampler
+from datamodules.scene import MixingSettings
+from datamodules.synthetic import SyntheticCorpus, generate
+from datamodules.targets import Target
+from datamodules.targets.base import check_order
+from networks.framing import FrameGrid
+
+TRAIN_STREAM, PROBE_STREAM, HELD_OUT_STREAM = 0, 1, 2
+
+
+class EnhancementDataModule(LightningDataModule):
+    """Makes noisy mixtures and their targets on the fly.
+
+    Validation and test have two loaders: the mixtures that are scored (loader 0: speakers and noise recordings of the
+    split itself, unseen in training) and those that probes are fitted on (loader 1: fresh, fixed mixtures of training
+    speakers and training noise recordings).
+
+    Args:
+        root: folder with ``speech.csv`` and ``noise.csv``.
+        grid: sample rate in Hz, window and hop in samples.
+        targets: computed for every mixture, in this order.
+        mixing: how mixtures are drawn.
+        synthetic: generate this corpus into ``root`` first; None uses what is there.
+        resample: accept recordings of another rate and resample them when read.
+        batch_size: mixtures per batch.
+        train_mixtures: per epoch.
+        valid_mixtures: fixed mixtures scored in every validation.
+        test_mixtures: fixed mixtures scored in a test.
+        probe_mixtures: fixed mixtures of the training split that probes are fitted on.
+        num_workers: processes that make mixtures; 0 makes them in the training process.
+        cache_mb: decoded audio that each process keeps, in MiB.
+        seed: of all mixtures.
+
+    Raises:
+        ValueError: if a number is out of range or the targets are listed in a wrong order.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        grid: FrameGrid,
+        targets: list[Target],
+        mixing: MixingSettings,
+        synthetic: SyntheticCorpus | None = None,
+        resample: bool = False,
+        batch_size: int = 12,
+        train_mixtures: int = 3000,
+        valid_mixtures: int = 120,
+        test_mixtures: int = 240,
+        probe_mixtures: int = 200,
+        num_workers: int = 2,
+        cache_mb: int = 512,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        counts = {
+            "batch_size": batch_size,
+            "train_mixtures": train_mixtures,
+            "valid_mixtures": valid_mixtures,
+            "test_mixtures": test_mixtures,
+            "probe_mixtures": probe_mixtures,
+            "cache_mb": cache_mb,
+        }
+        for name, count in counts.items():
+            if count < 1:
+                raise ValueError(f"data.{name} must be positive, got {count}")
+        if num_workers < 0:
+            raise ValueError(f"data.num_workers must not be negative, got {num_workers}")
+        if seed < 0:
+            raise ValueError(f"data.seed must not be negative, got {seed}")
+        check_order(targets)
+        self.root = Path(root)
+        self.grid = grid
+        self.targets = targets
+        self.mixing = mixing
+        self.synthetic = synthetic
+        self.resample = resample
+        self.counts = counts
+        self.num_workers = num_workers
+        self.seed = seed
+        self.reader = AudioReader(grid.sample_rate, cache_mb)
+        self._corpus: Corpus | None = None
+        self._first_epoch = 0
+        self._loaders: dict[str, DataLoader[dict[str, Any]]] = {}
+
+    def _splits(self) -> tuple[str, ...]:
+        """Splits that the current stage reads: the test split is left alone until a test."""
+        if self.trainer is not None and (self.trainer.testing or self.trainer.predicting):
+            return ("train", "test")
+        return ("train", "valid")
+
+    def prepare_data(self) -> None:
+        """Generate the corpus if asked, check every recording, and do the slow work of the targets once."""
+        if self.synthetic is not None:
+            generate(self.synthetic, self.root, self.grid, progress=True)
+        splits = self._splits()
+        corpus = read_corpus(self.root, splits)
+        recordings: list[SpeechRecord | NoiseRecord] = [*corpus.speech, *corpus.noise]
+        used = [record.path for record in recordings if record.split in splits]
+        for path in tqdm(used, desc="Checking audio", unit="file", leave=False):
+            check_audio(path, self.grid.sample_rate, self.resample)
+        for target in self.targets:
+            target.prepare(corpus, splits, self.reader, self.grid)
+
+    def setup(self, stage: str) -> None:
+        """Read the manifests; called in every process."""
+        self._corpus = read_corpus(self.root, self._splits())
+
+    @property
+    def corpus(self) -> Corpus:
+        """The checked manifests; available after :meth:`setup`."""
+        if self._corpus is None:
+            raise RuntimeError("the corpus is read by setup(), which has not been called")
+        return self._corpus
+
+    def dataset(self, split: str, stream: int) -> MixtureDataset:
+        """Return the mixtures of a split; streams are independent draws from it."""
+        return MixtureDataset(self.corpus, split, self.reader, self.grid, self.mixing, self.targets, self.seed, stream)
+
+    def _loader(self, name: str, split: str, stream: int, fixed: bool) -> DataLoader[dict[str, Any]]:
+        """Return the loader called ``name``; it is kept, so its workers keep their decoded audio between epochs."""
+        if name not in self._loaders:
+            sampler = EpochSampler(self.counts[f"{name}_mixtures"], fixed=fixed)
+            sampler.set_epoch(self._first_epoch)
+            self._loaders[name] = DataLoader(
+                self.dataset(split, stream),
+                batch_size=self.counts["batch_size"],
+                sampler=sampler,
+                num_workers=self.num_workers,
+                persistent_workers=self.num_workers > 0,
+                pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
+            )
+        return self._loaders[name]
+
+    def train_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Return training batches, drawn anew in every epoch."""
+        return self._loader("train", "train", TRAIN_STREAM, fixed=False)
+
+    def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """Return the validation mixtures and the mixtures that probes are fitted on."""
+        return [
+            self._loader("valid", "valid", HELD_OUT_STREAM, fixed=True),
+            self._loader("probe", "train", PROBE_STREAM, fixed=True),
+        ]
+
+    def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
+        """Return the test mixtures and the mixtures that probes are fitted on."""
+        return [
+            self._loader("test", "test", HELD_OUT_STREAM, fixed=True),
+            self._loader("probe", "train", PROBE_STREAM, fixed=True),
+        ]
+
+    def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
+        """Return the test mixtures."""
+        return self._loader("test", "test", HELD_OUT_STREAM, fixed=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint must tell about the data: the noise categories, and the epoch that comes next."""
+        next_epoch = 0
+        if self.trainer is not None:
+            loop = self.trainer.fit_loop
+            progress: Any = loop.epoch_progress.current  # an epoch counts as processed only after its validation
+            finished = loop.epoch_loop.batch_progress.is_last_batch and progress.processed < progress.started
+            next_epoch = progress.processed + int(finished)
+        return {"categories": list(self._corpus.categories) if self._corpus else [], "next_epoch": next_epoch}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the epoch after the checkpoint.
+
+        Lightning asks for the first batches, and workers make them, before it tells the sampler the resumed epoch.
+        """
+        self._first_epoch = int(state_dict["next_epoch"])

@@ -1,0 +1,207 @@
+"""Fundamental frequency and voicing by CREPE, computed once per clean recording and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import torch
+import torchcrepe
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from datamodules.audio import AudioReader
+from datamodules.corpus import Corpus
+from datamodules.mixing import Waveform
+from datamodules.scene import Scene
+from datamodules.targets.base import Target, TargetArray
+from networks.framing import FrameGrid
+
+CREPE_RATE = 16000  # Hz, of the trained model
+FORMAT_VERSION = 1  # part of every cache key: raise it when the tracks of old caches must not be used
+REFINE_BINS = 4  # on either side of the path, as in CREPE's own weighted average (Kim et al., 2018)
+
+
+class PitchTrack(NamedTuple):
+    """F0 and periodicity of a recording, each of shape (frame,); the F0 is defined in every frame, voiced or not."""
+
+    f0_hz: NDArray[np.float32]
+    periodicity: NDArray[np.float32]
+
+
+def track_pitch(
+    clean: Waveform, hop_length: int, model: str, f0_range_hz: tuple[float, float], batch_size: int
+) -> PitchTrack:
+    """Track F0 with CREPE and Viterbi decoding.
+
+    torchcrepe's Viterbi decoder dithers its result by up to 20 cents; here the path is refined by the weighted average
+    of the neighbouring bins instead, which is deterministic and closer.
+
+    Args:
+        clean: speech at 16 kHz, shape (sample,).
+        hop_length: samples between frames; frame ``t`` is centred on sample ``t * hop_length``.
+        model: ``tiny`` or ``full``.
+        f0_range_hz: lowest and highest F0.
+        batch_size: frames per forward pass.
+
+    Returns:
+        Track with ``1 + sample // hop_length`` frames.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    low = int(torchcrepe.convert.frequency_to_bins(torch.tensor(f0_range_hz[0])))
+    high = int(torchcrepe.convert.frequency_to_bins(torch.tensor(f0_range_hz[1]), torch.ceil))
+    with torch.inference_mode():
+        waveform = torch.from_numpy(clean)[None]
+        activations = [
+            torchcrepe.infer(frames, model, device=device).cpu()
+            for frames in torchcrepe.preprocess(waveform, CREPE_RATE, hop_length, batch_size, device)
+        ]
+        salience = torch.cat(activations).T  # (bin, frame)
+        allowed = torch.full_like(salience, -torch.inf)
+        allowed[low:high] = salience[low:high]
+        path = torchcrepe.decode.viterbi(allowed[None])[0][0]  # (frame,)
+        offsets = torch.arange(-REFINE_BINS, REFINE_BINS + 1)[:, None]
+        bins = (path[None] + offsets).clamp(0, len(salience) - 1)
+        weights = salience.gather(0, bins)
+        cents = (weights * _bin_cents(bins)).sum(0) / weights.sum(0).clamp_min(1e-9)
+        periodicity = salience.gather(0, path[None])[0]
+    return PitchTrack((10.0 * 2.0 ** (cents / 1200.0)).float().numpy(), periodicity.float().numpy())
+
+
+def _bin_cents(bins: torch.Tensor) -> torch.Tensor:
+    """Return the pitch of CREPE's bins in cents above 10 Hz, without torchcrepe's dither."""
+    return torchcrepe.CENTS_PER_BIN * bins + 1997.3794084376191
+
+
+def _decode_entry(content: bytes) -> PitchTrack | None:
+    """Return the track in the bytes of a cache entry, or None if they are damaged."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            track = PitchTrack(stored["f0_hz"], stored["periodicity"])
+    except Exception:  # numpy and zipfile have a dozen exceptions for damaged files, and all mean the same here
+        return None
+    return track if track.f0_hz.ndim == 1 and track.f0_hz.shape == track.periodicity.shape else None
+
+
+class PitchCache:
+    """Pitch tracks on disk, under a hash of the recording's bytes and of every setting that changes them.
+
+    An entry is written to a temporary name and renamed, so a killed process leaves none half-written and many
+    processes may write at once; an entry that cannot be read is computed again.
+
+    Args:
+        folder: where entries are kept.
+        model: ``tiny`` or ``full``.
+        f0_range_hz: lowest and highest F0.
+        batch_size: frames per forward pass.
+    """
+
+    def __init__(self, folder: Path, model: str, f0_range_hz: tuple[float, float], batch_size: int) -> None:
+        self.folder = folder
+        self.model = model
+        self.f0_range_hz = f0_range_hz
+        self.batch_size = batch_size
+        self._tracks: dict[Path, PitchTrack] = {}
+
+    def entry(self, recording: Path, grid: FrameGrid) -> Path:
+        """Return the file that holds the track of a recording."""
+        digest = hashlib.sha256(recording.read_bytes())
+        digest.update(
+            repr((FORMAT_VERSION, self.model, tuple(self.f0_range_hz), grid.sample_rate, grid.hop_length)).encode()
+        )
+        return self.folder / f"{digest.hexdigest()[:32]}.npz"
+
+    def load(self, recording: Path, grid: FrameGrid) -> PitchTrack | None:
+        """Return the track of a recording, or None if there is no valid entry."""
+        if recording not in self._tracks:
+            try:
+                content = self.entry(recording, grid).read_bytes()
+            except OSError:
+                return None
+            track = _decode_entry(content)
+            if track is None:
+                return None
+            self._tracks[recording] = track
+        return self._tracks[recording]
+
+    def compute(self, recording: Path, reader: AudioReader, grid: FrameGrid) -> None:
+        """Compute and store the track of a recording."""
+        track = track_pitch(reader.read(recording), grid.hop_length, self.model, self.f0_range_hz, self.batch_size)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, f0_hz=track.f0_hz, periodicity=track.periodicity)
+            os.replace(temporary, self.entry(recording, grid))
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+class Pitch(Target):
+    """Targets ``f0_hz`` (NaN where unvoiced) and ``voicing``, per frame.
+
+    A frame is voiced if CREPE's periodicity exceeds the threshold and ``vad`` is 1.
+
+    Args:
+        cache_dir: folder of the pitch tracks.
+        model: ``tiny`` or ``full`` (about 20 times slower).
+        f0_range_hz: lowest and highest F0.
+        periodicity_threshold: in (0, 1).
+        batch_size: frames per forward pass of CREPE.
+
+    Raises:
+        ValueError: if a value is out of range.
+    """
+
+    names = ("f0_hz", "voicing")
+    requires = ("vad",)
+
+    def __init__(
+        self,
+        cache_dir: str = ".cache/pitch",
+        model: Literal["tiny", "full"] = "tiny",
+        f0_range_hz: tuple[float, float] = (60.0, 500.0),
+        periodicity_threshold: float = 0.5,
+        batch_size: int = 64,
+    ) -> None:
+        if not 0 < periodicity_threshold < 1:
+            raise ValueError(f"Pitch.periodicity_threshold must lie in (0, 1), got {periodicity_threshold}")
+        if not 0 < f0_range_hz[0] < f0_range_hz[1]:
+            raise ValueError(f"Pitch.f0_range_hz must be positive and rising, got {list(f0_range_hz)}")
+        self.periodicity_threshold = periodicity_threshold
+        self.cache = PitchCache(Path(cache_dir), model, f0_range_hz, batch_size)
+
+    def prepare(self, corpus: Corpus, splits: Sequence[str], reader: AudioReader, grid: FrameGrid) -> None:
+        """Track every clean recording of the splits that the cache lacks, with progress; may be stopped and resumed."""
+        if grid.sample_rate != CREPE_RATE:
+            raise ValueError(f"Pitch needs data.grid.sample_rate {CREPE_RATE} Hz, got {grid.sample_rate}")
+        recordings = [record.path for split in splits for record in corpus.speech_of(split)]
+        missing = [path for path in recordings if self.cache.load(path, grid) is None]
+        for path in tqdm(missing, desc=f"CREPE ({self.cache.model})", unit="file", disable=not missing):
+            self.cache.compute(path, reader, grid)
+
+    def compute(self, scene: Scene, corpus: Corpus, done: Mapping[str, TargetArray]) -> dict[str, TargetArray]:
+        """Return ``f0_hz`` and ``voicing``, each of shape (frame,)."""
+        hop = scene.grid.hop_length
+        f0_hz = np.full(scene.num_frames, np.nan, dtype=np.float32)
+        periodicity = np.zeros(scene.num_frames, dtype=np.float32)
+        for excerpt in scene.excerpts:
+            track = self.cache.load(excerpt.path, scene.grid)
+            if track is None:
+                raise RuntimeError(
+                    f"{excerpt.path}: no pitch track in {self.cache.folder}; call prepare_data of the datamodule first"
+                )
+            source, start, length = excerpt.source_start // hop, excerpt.start // hop, excerpt.length // hop
+            stop = min(length, len(track.f0_hz) - source)
+            f0_hz[start : start + stop] = track.f0_hz[source : source + stop]
+            periodicity[start : start + stop] = track.periodicity[source : source + stop]
+        voiced = (periodicity > self.periodicity_threshold) & (done["vad"] > 0)
+        f0_hz[~voiced] = np.nan
+        return {"f0_hz": f0_hz, "voicing": voiced.astype(np.float32)}

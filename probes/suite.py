@@ -1,0 +1,196 @@
+"""All probes of one set of features: collect rows, fit, score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.evaluation import evaluate
+from probes.fitting import FittedTask, fit_classes, fit_values
+from probes.linear import l2_grid
+from probes.logistic import DEFAULT_LOGISTIC_L2, LogisticProbe
+from probes.reservoir import FrameReservoir, FrameRows
+from probes.results import ProbeResult
+from probes.ridge import DEFAULT_RIDGE_L2, RidgeProbe
+from probes.tasks import ProbeTask, select
+
+
+class ProbeSuite:
+    """Fit and score the probes of several tasks on one kind of feature.
+
+    Classes are fitted logistically on a sample of rows, values by ridge on all rows kept, with strengths chosen over
+    held-out utterances. Rows are stored packed: 2304 binary features take 288 bytes a frame.
+
+    Args:
+        tasks: what to probe, names distinct.
+        ridge_l2: strengths to choose from for values (objective in ``RidgeProbe``).
+        logistic_l2: strengths to choose from for classes (same objective).
+        ridge_rows: most fit rows kept, a uniform sample of those offered.
+        logistic_rows: most rows of one logistic fit, a uniform sample of those that count for the task.
+        frame_stride: every how many frames one is offered to the fit; neighbours are nearly equal. Scores use all.
+        folds: folds over utterances that choose the strength of ridge.
+        seed: seed of samples, folds and shuffles.
+        shuffled_control: also fit and score shuffled labels.
+        max_iter: most iterations of a logistic fit.
+        stream: rank in distributed runs, so that the samples of ranks differ and merge.
+
+    Raises:
+        ValueError: if a setting is out of range, or task names repeat.
+    """
+
+    def __init__(
+        self,
+        tasks: Sequence[ProbeTask],
+        ridge_l2: Sequence[float] = DEFAULT_RIDGE_L2,
+        logistic_l2: Sequence[float] = DEFAULT_LOGISTIC_L2,
+        ridge_rows: int = 30_000,
+        logistic_rows: int = 12_000,
+        frame_stride: int = 1,
+        folds: int = 3,
+        seed: int = 0,
+        shuffled_control: bool = True,
+        max_iter: int = 200,
+        stream: int = 0,
+    ) -> None:
+        names = [task.name for task in tasks]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"tasks must have distinct names, at least one, got {names}")
+        sizes = {"ridge_rows": ridge_rows, "logistic_rows": logistic_rows, "frame_stride": frame_stride}
+        for name, value in sizes.items():
+            if value < 1:
+                raise ValueError(f"{name} must be positive, got {value}")
+        if folds < 2 or max_iter < 1 or seed < 0:
+            raise ValueError(f"folds >= 2, max_iter >= 1 and seed >= 0 expected, got {folds}, {max_iter} and {seed}")
+        self.tasks = tuple(tasks)
+        self.ridge_l2, self.logistic_l2 = l2_grid(ridge_l2), l2_grid(logistic_l2)
+        self.logistic_rows, self.frame_stride, self.folds = logistic_rows, frame_stride, folds
+        self.seed, self.shuffled_control, self.max_iter = seed, shuffled_control, max_iter
+        self._target_names = sorted({*names, *(task.where for task in tasks if task.where is not None)})
+        self._fit_rows = FrameReservoir(ridge_rows, seed, stream)
+        self._score_rows = FrameReservoir(None, seed, stream)
+        self._offered = 0
+        self._fitted: dict[str, FittedTask] = {}
+
+    def add_fit(self, features: NDArray[Any], targets: Mapping[str, NDArray[Any]], utterance_ids: NDArray[Any]) -> None:
+        """Offer rows to the fit.
+
+        Args:
+            features: shape (frame_total, feature); bool or 0/1 uint8 for masks.
+            targets: name -> shape (frame_total,), for every task and every ``where``; constants of an utterance
+                repeated for its frames.
+            utterance_ids: shape (frame_total,), unique over the data set.
+
+        Raises:
+            ValueError: if a target is missing or holds values its kind does not allow, or shapes disagree.
+        """
+        used = self._checked(targets)
+        keep = slice(-self._offered % self.frame_stride, None, self.frame_stride)
+        self._offered += features.shape[0]
+        kept = {name: values[keep] for name, values in used.items()}
+        self._fit_rows.add(features[keep], kept, np.asarray(utterance_ids)[keep])
+
+    def add_score(
+        self, features: NDArray[Any], targets: Mapping[str, NDArray[Any]], utterance_ids: NDArray[Any]
+    ) -> None:
+        """Add rows to score on; arguments and errors as for ``add_fit``."""
+        self._score_rows.add(features, self._checked(targets), utterance_ids)
+
+    def merge(self, other: ProbeSuite) -> ProbeSuite:
+        """Take in the rows of another rank, a suite with the same settings but another ``stream``, and return self.
+
+        Raises:
+            ValueError: if samples cannot be merged.
+        """
+        self._fit_rows.merge(other._fit_rows)
+        self._score_rows.merge(other._score_rows)
+        return self
+
+    def run(self) -> list[ProbeResult]:
+        """Fit and score every task.
+
+        Returns:
+            One result per task, in order. Tasks without rows or with one class give NaN scores and a note.
+
+        Raises:
+            ValueError: if fit and score rows have different features.
+        """
+        fit, score = self._fit_rows.rows(), self._score_rows.rows()
+        if len(fit) and len(score) and (fit.num_features, fit.packed) != (score.num_features, score.packed):
+            raise ValueError(
+                f"fit and score features differ: {fit.num_features} (binary: {fit.packed}) "
+                f"and {score.num_features} (binary: {score.packed})"
+            )
+        self._fitted = {item.task.name: item for item in [*self._fit_all_classes(fit), *self._fit_all_values(fit)]}
+        return [evaluate(self._fitted[task.name], _counting(score, task)) for task in self.tasks]
+
+    def probe(self, task_name: str) -> LogisticProbe | RidgeProbe | None:
+        """Return the fitted probe of a task, None if it had no fit rows.
+
+        Raises:
+            ValueError: if there is no such task, or ``run`` was not called.
+        """
+        if task_name not in self._fitted:
+            raise ValueError(f"no fitted probe for task {task_name!r}, run() has fitted {sorted(self._fitted)}")
+        return self._fitted[task_name].probe
+
+    def predict(self, task_name: str, features: NDArray[Any]) -> NDArray[Any]:
+        """Predict a task for new frames.
+
+        Args:
+            task_name: name of the task.
+            features: shape (frame_total, feature), as in ``add_fit``.
+
+        Returns:
+            Shape (frame_total,): probability of true (binary), class index (category), or value in the unit of the
+            task. All NaN (class -1) if the task had no fit rows.
+
+        Raises:
+            ValueError: if there is no such task, ``run`` was not called, or the number of features differs.
+        """
+        probe = self.probe(task_name)
+        task = self._fitted[task_name].task
+        if probe is None:
+            return np.full(len(features), -1) if task.kind == "category" else np.full(len(features), np.nan)
+        if isinstance(probe, RidgeProbe):
+            return task.decode(probe.predict(features))
+        if task.kind == "category":
+            return probe.predict(features)
+        probability: NDArray[Any] = probe.predict_proba(features) @ (probe.classes_ == 1).astype(np.float64)
+        return probability
+
+    def _checked(self, targets: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        for task in self.tasks:
+            select(targets, task)
+        return {name: np.asarray(targets[name]) for name in self._target_names}
+
+    def _fit_all_classes(self, rows: FrameRows) -> list[FittedTask]:
+        fitted = []
+        for index, task in enumerate(self.tasks):
+            if task.kind != "value":
+                probe = LogisticProbe(self.logistic_l2, max_iter=self.max_iter, seed=self.seed)
+                shuffle = self.seed + index if self.shuffled_control else None
+                fitted.append(fit_classes(task, _counting(rows, task), probe, self.logistic_rows, shuffle))
+        return fitted
+
+    def _fit_all_values(self, rows: FrameRows) -> list[FittedTask]:
+        groups: dict[bytes, list[ProbeTask]] = {}
+        for task in self.tasks:
+            if task.kind == "value":
+                mask = select(rows.targets, task) if len(rows) else np.zeros(0, dtype=bool)
+                groups.setdefault(mask.tobytes(), []).append(task)
+        fitted = []
+        for tasks in groups.values():
+            counting = _counting(rows, tasks[0])
+            fitted += fit_values(tasks, counting, self.ridge_l2, self.folds, self.seed, self.shuffled_control)
+        return fitted
+
+
+def _counting(rows: FrameRows, task: ProbeTask) -> FrameRows:
+    """Rows that count for a task."""
+    if not len(rows):
+        return rows
+    counts = select(rows.targets, task)
+    return rows if counts.all() else rows.take(counts)

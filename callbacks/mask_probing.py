@@ -1,0 +1,240 @@
+"""Fits probes on the channel masks in every validation and logs what they know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.trainer.states import TrainerFn
+from numpy.typing import NDArray
+from torch import Tensor
+
+from callbacks.figure_log import log_figure
+from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
+from probes.features import log_energy_features, log_magnitude_features, mask_features
+from probes.report import log_keys
+from probes.suite import ProbeSuite
+from probes.tasks import ProbeTask
+from reports.overview import Overview, draw_overview
+
+FeatureMap = Callable[[Enhancement], NDArray[Any]]
+FEATURES: dict[str, FeatureMap] = {
+    "masks": lambda enhancement: mask_features(enhancement.channel_masks),
+    "log_magnitude": lambda enhancement: log_magnitude_features(enhancement.noisy_spectrum),
+    "log_energy": lambda enhancement: log_energy_features(enhancement.noisy_spectrum),
+}
+
+
+def frame_targets(targets: dict[str, Tensor], num_frames: int) -> dict[str, NDArray[np.float32]]:
+    """Lay out targets as one value per frame, utterance by utterance.
+
+    Args:
+        targets: name to shape (batch, frame) or (batch,); the latter hold for all frames of the utterance.
+        num_frames: frames of every utterance.
+
+    Returns:
+        Name to shape (batch * frame,).
+    """
+    rows = {}
+    for name, values in targets.items():
+        if values.ndim == 1:
+            values = values[:, None].expand(-1, num_frames)
+        rows[name] = values.reshape(-1).cpu().numpy()
+    return rows
+
+
+class MaskProbing(Callback):
+    """Collects masks and targets in validation or test, fits linear probes, scores and logs them.
+
+    Probes are fitted on loader 1 (training speakers and noise recordings) and scored on loader 0 (unseen ones). Logged
+    under ``probes/<target>/<metric>`` with ``_chance`` and ``_shuffled`` beside it. The same probes on the noisy
+    log-magnitude and on one log-energy per frame do not change in training; they are fitted once and logged every time
+    under ``controls/<features>/<target>/<metric>``.
+
+    Args:
+        tasks: what is probed.
+        every_n_epochs: validations are probed this often, and always the last one.
+        frame_stride: every how many frames a frame is used in the fit; neighbours say nearly the same.
+        logistic_rows: most frames that a logistic probe is fitted on.
+        folds: of utterances, to choose the strength of the ridge.
+        controls: fit the log-magnitude and log-energy probes too.
+        figures: draw the overview of the first scored mixture each time.
+        seed: of the drawn frames and the shuffled labels.
+
+    Raises:
+        ValueError: if a number is not positive or no task is given.
+    """
+
+    def __init__(
+        self,
+        tasks: list[ProbeTask],
+        every_n_epochs: int = 1,
+        frame_stride: int = 4,
+        logistic_rows: int = 6000,
+        folds: int = 3,
+        controls: bool = True,
+        figures: bool = True,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not tasks:
+            raise ValueError("MaskProbing.tasks must list at least one task")
+        numbers = {"every_n_epochs": every_n_epochs, "frame_stride": frame_stride, "logistic_rows": logistic_rows}
+        for name, number in numbers.items():
+            if number < 1:
+                raise ValueError(f"MaskProbing.{name} must be positive, got {number}")
+        self.tasks = tasks
+        self.every_n_epochs = every_n_epochs
+        self.frame_stride = frame_stride
+        self.logistic_rows = logistic_rows
+        self.folds = folds
+        self.controls = controls
+        self.figures = figures
+        self.seed = seed
+        self._suites: dict[str, ProbeSuite] = {}
+        self._control_keys: dict[str, float] = {}
+        self._example: tuple[dict[str, Any], Enhancement] | None = None
+        self._utterances = {"fit": 0, "score": 0}
+        self._seconds = 0.0
+        self._epoch_started = time.perf_counter()
+        self._fit_loader_started: float | None = None
+
+    def _new_suite(self) -> ProbeSuite:
+        return ProbeSuite(
+            self.tasks,
+            logistic_rows=self.logistic_rows,
+            frame_stride=self.frame_stride,
+            folds=self.folds,
+            seed=self.seed,
+        )
+
+    def _start(self, trainer: Trainer) -> None:
+        """Begin a collection, unless this validation is left out."""
+        epoch = trainer.current_epoch + 1
+        in_training = trainer.state.fn == TrainerFn.FITTING
+        due = not in_training or epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
+        self._suites, self._example = {}, None
+        self._utterances = {"fit": 0, "score": 0}
+        self._seconds = 0.0
+        self._fit_loader_started = None
+        if trainer.sanity_checking or not due:
+            return
+        self._suites["masks"] = self._new_suite()
+        if self.controls and not self._control_keys:
+            self._suites |= {name: self._new_suite() for name in FEATURES if name != "masks"}
+
+    def _collect(self, outputs: Any, batch: dict[str, Any], loader: int) -> None:
+        """Hand the features and targets of a batch to the suites."""
+        if not self._suites:
+            return
+        started = time.perf_counter()
+        if loader == SCORED_LOADER:
+            self._fit_loader_started = started  # of the last scored batch, so where the mixtures for fitting begin
+        enhancement: Enhancement = outputs["enhancement"]
+        part = "score" if loader == SCORED_LOADER else "fit"
+        num_utterances, num_frames = enhancement.channel_masks.shape[0], enhancement.channel_masks.shape[-1]
+        targets = frame_targets(batch["targets"], num_frames)
+        first = self._utterances[part]
+        utterance_ids = np.repeat(np.arange(first, first + num_utterances), num_frames)
+        self._utterances[part] += num_utterances
+        for name, suite in self._suites.items():
+            add = suite.add_score if part == "score" else suite.add_fit
+            add(FEATURES[name](enhancement), targets, utterance_ids)
+        if part == "score" and self._example is None:
+            self._example = _first(batch), Enhancement(*(value[:1].detach().cpu() for value in enhancement))
+        if part == "score":
+            self._seconds += time.perf_counter() - started
+
+    def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit, score and log."""
+        if not self._suites or not all(self._utterances.values()):
+            return
+        started = time.perf_counter()
+        if self._fit_loader_started is not None:  # mixtures that only the probes need are part of their cost
+            self._seconds += started - self._fit_loader_started
+        keys = log_keys(self._suites["masks"].run())
+        for name, suite in self._suites.items():
+            if name != "masks":
+                self._control_keys |= log_keys(suite.run(), prefix=f"controls/{name}")
+        finished = time.perf_counter()
+        self._seconds += finished - started
+        keys |= self._control_keys
+        keys |= {
+            "cost/probing_seconds": self._seconds,
+            "cost/probing_share_of_epoch": self._seconds / (finished - self._epoch_started),
+        }
+        pl_module.log_dict(keys, rank_zero_only=True)
+        if self.figures and self._example is not None and trainer.is_global_zero and trainer.log_dir is not None:
+            self._draw(trainer, pl_module, Path(trainer.log_dir))
+
+    def _draw(self, trainer: Trainer, pl_module: LightningModule, log_dir: Path) -> None:
+        """Draw the overview of the first scored mixture with the predictions of the probes."""
+        assert self._example is not None
+        batch, enhancement = self._example
+        features = mask_features(enhancement.channel_masks)
+        targets = frame_targets(batch["targets"], enhancement.channel_masks.shape[-1])
+        suite = self._suites["masks"]
+        overview = Overview(
+            noisy=batch["noisy"][0].numpy(),
+            clean=batch["clean"][0].numpy(),
+            enhanced=enhancement.waveform[0].float().numpy(),
+            channel_masks=enhancement.channel_masks[0].bool().numpy(),
+            targets=targets,
+            predictions={task.name: suite.predict(task.name, features) for task in self.tasks},
+        )
+        figure = draw_overview(overview, enhancement_module(pl_module).stft.grid)
+        log_figure(figure, "overview", trainer, log_dir)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to time the epoch."""
+        self._epoch_started = time.perf_counter()
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a collection."""
+        self._start(trainer)
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a collection."""
+        self._start(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect a batch."""
+        self._collect(outputs, batch, dataloader_idx)
+
+    def on_test_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Collect a batch."""
+        self._collect(outputs, batch, dataloader_idx)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit, score and log."""
+        self._finish(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit, score and log."""
+        self._finish(trainer, pl_module)
+
+
+def _first(batch: dict[str, Any]) -> dict[str, Any]:
+    """Return the first utterance of a batch, on the CPU."""
+    targets = {name: values[:1].cpu() for name, values in batch["targets"].items()}
+    return {name: batch[name][:1].cpu() for name in ("noisy", "clean")} | {"targets": targets}

@@ -1,0 +1,75 @@
+"""Ends a run with a table, and leaves the same numbers in ``summary.json``."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
+from rich.console import Console
+
+from reports.summary import print_summary
+
+
+class RunSummary(Callback):
+    """Prints the scores of the last validation or of the test, and where checkpoints, figures and logs are."""
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Summarise a training."""
+        self._summarize(trainer, "val")
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Summarise a test."""
+        self._summarize(trainer, "test")
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Summarise a validation that was asked for by itself."""
+        if trainer.state.fn == TrainerFn.VALIDATING:
+            self._summarize(trainer, "val")
+
+    def _summarize(self, trainer: Trainer, stage: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        places = _places(trainer)
+        if trainer.log_dir is not None:
+            path = Path(trainer.log_dir) / "summary.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
+            summary = {"stage": stage, "steps": trainer.global_step, "metrics": finite, "places": places}
+            temporary = path.with_suffix(".part")
+            temporary.write_text(json.dumps(summary, indent=1) + "\n")
+            os.replace(temporary, path)
+            places["summary"] = str(path)
+        console = Console()
+        print_summary(metrics, stage, places, console if console.is_terminal else Console(width=120))
+
+
+def _places(trainer: Trainer) -> dict[str, str]:
+    """Return what the run left behind, label to path."""
+    places: dict[str, Any] = {}
+    checkpoint = trainer.checkpoint_callback
+    if isinstance(checkpoint, ModelCheckpoint):
+        places["best checkpoint"] = checkpoint.best_model_path
+        places["last checkpoint"] = checkpoint.last_model_path
+    if trainer.log_dir is not None:
+        overview = Path(trainer.log_dir) / "figures" / "overview.png"
+        places["overview figure"] = str(overview) if overview.is_file() else ""
+        config = Path(trainer.log_dir) / "config.yaml"
+        places["resolved config"] = str(config) if config.is_file() else ""
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            places["W&B run"] = str(Path(logger.experiment.dir).parent)
+    return {label: _relative(place) for label, place in places.items() if place}
+
+
+def _relative(place: str) -> str:
+    """Shorten paths below the working directory."""
+    path = Path(place).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

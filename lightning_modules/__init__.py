@@ -1,0 +1,1 @@
+"""The LightningModule, its losses, its checkpoints and the command that runs it."""

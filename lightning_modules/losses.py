@@ -1,0 +1,66 @@
+"""Losses: how far the enhanced signal is from the clean one, and how far the masks are from their target."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from networks.stft import Stft
+
+MAGNITUDE_FLOOR = 1e-8  # squared; keeps the gradient of the power law finite where a bin is zero
+
+
+def compress(spectrum: Tensor, exponent: float) -> tuple[Tensor, Tensor]:
+    """Compress magnitudes by a power law and keep the phases.
+
+    Args:
+        spectrum: complex, any shape.
+        exponent: of the magnitude, in (0, 1].
+
+    Returns:
+        Compressed magnitude, and the compressed complex spectrum.
+    """
+    magnitude = torch.sqrt(spectrum.real**2 + spectrum.imag**2 + MAGNITUDE_FLOOR)
+    compressed = magnitude**exponent
+    return compressed, spectrum * (compressed / magnitude)
+
+
+def compressed_spectral_loss(
+    enhanced: Tensor, clean: Tensor, clean_rms: Tensor, stft: Stft, exponent: float, complex_weight: float
+) -> Tensor:
+    """Compute the power-law compressed spectral error of waveforms.
+
+    ``(1 - a) * mean (|S|^c - |S'|^c)^2 + a * mean |S_c - S'_c|^2`` with ``a = complex_weight``, both signals divided by
+    the active-speech level of the clean one (method of Laroche and Miccini, 2026, arXiv 2609.29867). It is taken from
+    waveforms so that only consistent spectra count.
+
+    Args:
+        enhanced: shape (batch, sample).
+        clean: shape (batch, sample).
+        clean_rms: active-speech level of the clean signal, shape (batch,).
+        stft: analysis.
+        exponent: c, in (0, 1].
+        complex_weight: a, in [0, 1].
+
+    Returns:
+        Scalar.
+    """
+    scale = 1.0 / clean_rms.clamp_min(1e-5)[:, None]
+    enhanced_magnitude, enhanced_complex = compress(stft.analyze(enhanced * scale), exponent)
+    clean_magnitude, clean_complex = compress(stft.analyze(clean * scale), exponent)
+    magnitude_error = (enhanced_magnitude - clean_magnitude).square().mean()
+    complex_error = torch.view_as_real(enhanced_complex - clean_complex).square().sum(dim=-1).mean()
+    return (1.0 - complex_weight) * magnitude_error + complex_weight * complex_error
+
+
+def utilization_loss(channel_masks: Tensor, target_utilization: float) -> Tensor:
+    """Compute the squared distance of the mean utilization from its target.
+
+    Args:
+        channel_masks: 0 or 1, shape (batch, block, channel, frame).
+        target_utilization: share of active channels aimed at.
+
+    Returns:
+        Scalar.
+    """
+    return (channel_masks.float().mean() - target_utilization).square()

@@ -1,0 +1,24 @@
+"""Learning-rate schedule: linear warm-up, then a cosine to a small share of the peak."""
+
+from __future__ import annotations
+
+import math
+
+
+def warmup_cosine(step: int, warmup_steps: int, total_steps: int, final_share: float) -> float:
+    """Return the factor of the peak learning rate at a step.
+
+    Args:
+        step: optimiser steps done.
+        warmup_steps: steps of the linear rise.
+        total_steps: step at which the cosine ends; the factor stays there afterwards.
+        final_share: factor at the end, in [0, 1].
+
+    Example:
+        >>> [round(warmup_cosine(step, 2, 10, 0.1), 2) for step in (0, 1, 2, 6, 10, 99)]
+        [0.5, 1.0, 1.0, 0.55, 0.1, 0.1]
+    """
+    if step < warmup_steps:
+        return (step + 1) / warmup_steps
+    progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
+    return final_share + (1.0 - final_share) * 0.5 * (1.0 + math.cos(math.pi * progress))

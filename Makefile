@@ -1,0 +1,126 @@
+# Everything that a checkout can do: `make help`. Needs Python 3.11 to 3.13, git and make; a network only to install.
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# Variables, set on the command line (make train ARGS="--trainer.max_epochs 2"):
+#: PYTHON    interpreter of the environment, 3.11 to 3.13 (default: the first of python3, python3.12, 3.13, 3.11 that fits)
+#: VENV      folder of the environment (default: .venv)
+#: CONFIG    configuration of resume and evaluate (default: configs/quickstart.yaml)
+#: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last)
+#: ROOT      corpus folder of train-corpus, the one with speech.csv
+#: ARGS      more arguments for the lightning command, pytest or the benchmarks
+PYTHON ?= python3
+VENV ?= .venv
+CONFIG ?= configs/quickstart.yaml
+CKPT ?= last
+ROOT ?=
+ARGS ?=
+
+BIN := $(VENV)/bin
+LOCKS := requirements.lock requirements-pesq.lock requirements-uv.lock
+# Named after what was installed, so that an edited pyproject.toml or lock installs again and nothing else does.
+STAMP := $(VENV)/.installed-$(shell cat pyproject.toml $(LOCKS) | cksum | cut -d ' ' -f 1)
+# An interpreter that the user named is taken or refused; only our own default is searched for.
+ifeq ($(origin PYTHON),file)
+PYTHONS := $(PYTHON) python3.12 python3.13 python3.11
+else
+PYTHONS := $(PYTHON)
+endif
+
+.PHONY: help install train train-corpus resume evaluate smoke lint format test benchmark lock clean distclean \
+	check-config check-root
+
+help: ## Show this
+	@echo "Targets:"
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
+	@echo "Variables:"
+	@sed -n 's/^#: /  /p' Makefile
+
+install: $(STAMP) ## Create the environment (5.3 GB on Linux) with the locked packages; nothing to do the second time
+
+train: install ## Train on the built-in synthetic corpus (configs/quickstart.yaml)
+	$(BIN)/lightning fit --config configs/quickstart.yaml $(ARGS)
+
+train-corpus: check-root install ## Train on recordings: make train-corpus ROOT=/folder/of/the/corpus
+	$(BIN)/lightning fit --config configs/corpus.yaml --data.root "$(ROOT)" $(ARGS)
+
+resume: check-config install ## Go on with the newest run of CONFIG
+	$(BIN)/lightning fit --config "$(CONFIG)" --ckpt_path last $(ARGS)
+
+evaluate: check-config install ## Score CKPT on the test split of CONFIG
+	$(BIN)/lightning test --config "$(CONFIG)" --ckpt_path "$(CKPT)" $(ARGS)
+
+smoke: install ## Train for about a minute, to see that everything works
+	$(BIN)/lightning fit --config configs/smoke.yaml $(ARGS)
+
+lint: install ## Check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: lint ## Run lint, the tests and the examples of the docstrings
+	$(BIN)/python -m pytest $(ARGS)
+
+benchmark: install ## Measure costs on this machine (benchmarks/)
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
+
+clean: ## Remove caches and build artefacts; keeps the environment, prepared targets and runs
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -path "./$(VENV)" -prune -o -path ./runs -prune -o -name __pycache__ -type d -exec rm -rf {} +
+
+distclean: clean ## Remove the environment and prepared targets (.cache) too; keeps runs
+	@test ! -d "$(VENV)" || test -f "$(VENV)/pyvenv.cfg" || { echo "$(VENV) is no virtual environment; not removed" >&2; exit 1; }
+	rm -rf "$(VENV)" .cache
+
+# Hashes and versions for every platform and Python 3.11 to 3.13. `uv` takes nothing from this machine's configuration.
+COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --default-index https://pypi.org/simple $(ARGS)
+
+lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
+	$(PIP) --require-hashes -r requirements-uv.lock
+	$(COMPILE) --extra wandb --extra stoi --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --group uv -o requirements-uv.lock
+	$(COMPILE) --group pesq --constraint requirements.lock -o requirements-pesq.lock
+
+check-config:
+	@test -f "$(CONFIG)" || { echo "CONFIG=$(CONFIG): no such file; expected one of: $(wildcard configs/*.yaml)" >&2; exit 2; }
+
+check-root:
+	@test -f "$(ROOT)/speech.csv" || { echo "ROOT=$(ROOT): expected the folder of a corpus, with speech.csv in it;" \
+		"for example make train-corpus ROOT=/data/corpus" >&2; exit 2; }
+
+# ---- The environment --------------------------------------------------------------------------------------------------
+
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# uv installs three times faster than pip. Every file is checked against the lock, so any index may serve it.
+UV = $(BIN)/uv --no-config pip install --python $(BIN)/python --index-strategy unsafe-best-match
+
+# Stamps go first and come back last: an installation that was interrupted has none, and the next one starts anew.
+$(STAMP):
+	@ls "$(VENV)"/.installed-* >/dev/null 2>&1 || $(MAKE) --no-print-directory --always-make "$(VENV)/pyvenv.cfg"
+	@rm -f "$(VENV)"/.installed-*
+	@echo "Installing the locked packages into $(VENV) (the first time about 3 GB to download on Linux)"
+	@trap 'exit 130' INT TERM; { $(PIP) --require-hashes -r requirements-uv.lock \
+		&& $(UV) --require-hashes -r requirements.lock; } \
+		|| { echo "uv could not install the packages (see above); trying pip, which reads this machine's pip settings"; \
+			$(PIP) --require-hashes -r requirements.lock; }
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(PIP) --require-hashes --no-deps --no-build-isolation --use-pep517 -r requirements-pesq.lock >"$(VENV)/pesq.log" 2>&1 \
+		|| echo "pesq could not be built (no C compiler or no Python headers? see $(VENV)/pesq.log): PESQ scores are skipped"
+	@touch $@
+	@echo "Installed"
+
+$(VENV)/pyvenv.cfg:
+	@if test -d "$(VENV)" && test -n "$$(ls -A "$(VENV)")" && ! test -f "$(VENV)/pyvenv.cfg"; then \
+		echo "VENV=$(VENV) exists and is no virtual environment; remove it or name another folder" >&2; exit 2; fi
+	@for python in $(PYTHONS); do \
+		if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+			echo "Creating $(VENV) with $$($$python --version)"; exec $$python -m venv --clear "$(VENV)"; fi; done; \
+	echo "No suitable Python: Python 3.11, 3.12 or 3.13 with its venv module is needed." >&2; \
+	for python in $(PYTHONS); do \
+		echo "  $$python: $$($$python --version 2>&1 || true)" >&2; done; \
+	echo "Name one: make PYTHON=/path/to/python3.12 (Debian and Ubuntu: apt install python3-venv)" >&2; exit 2

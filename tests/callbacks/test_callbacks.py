@@ -1,0 +1,155 @@
+"""Callbacks on a planted signal: what they log is what the masks hold."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.trainer.states import TrainerFn
+
+from callbacks import GateStatistics, MaskProbing
+from callbacks.mask_probing import frame_targets
+from callbacks.perceptual_scores import rate_utterance
+from lightning_modules.enhancement import Enhancement, EnhancementModule
+from networks.complexity import mac_budget
+from networks.conv_fsenet import ConvFSENet
+from networks.framing import FrameGrid
+from probes.tasks import ProbeTask
+
+FRAMES, SAMPLES = 51, 50 * 256
+
+
+class Logged(EnhancementModule):
+    """A module that keeps what is logged."""
+
+    def __init__(self) -> None:
+        super().__init__(ConvFSENet(residual_channels=8, channels=6, stacks=1, gate_width=4), FrameGrid())
+        self.logged: dict[str, float] = {}
+
+    def log_dict(self, dictionary: Any, *_: Any, **__: Any) -> None:
+        self.logged |= {name: float(value) for name, value in dictionary.items()}
+
+
+def trainer(folder: Path, **state: Any) -> Any:
+    """Return what the callbacks read of a trainer in the last epoch of a training."""
+    fields = {
+        "sanity_checking": False,
+        "current_epoch": 0,
+        "max_epochs": 1,
+        "state": SimpleNamespace(fn=TrainerFn.FITTING),
+        "is_global_zero": True,
+        "log_dir": str(folder),
+        "loggers": [],
+        "global_step": 0,
+    }
+    return SimpleNamespace(**fields | state)
+
+
+def batch(generator: torch.Generator, planted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a step's output and batch; channel 2 of block 1 tells the voice activity if planted."""
+    vad = (torch.rand(4, FRAMES, generator=generator) > 0.4).float()
+    masks = (torch.rand(4, 3, 6, FRAMES, generator=generator) > 0.5).float()
+    masks[:, 0, 0] = 1.0
+    masks[:, 0, 1] = 0.0
+    if planted:
+        masks[:, 1, 2] = vad
+    spectrum = torch.randn(4, 257, FRAMES, dtype=torch.complex64, generator=generator)
+    waveform = torch.randn(4, SAMPLES, generator=generator) * 0.1
+    outputs = {"enhancement": Enhancement(waveform, spectrum, spectrum, masks)}
+    return outputs, {"noisy": waveform, "clean": waveform, "targets": {"vad": vad, "level": vad.mean(dim=1)}}
+
+
+def probe(folder: Path, planted: bool) -> dict[str, float]:
+    """Run the probing callback through one validation."""
+    module, generator = Logged(), torch.Generator().manual_seed(0)
+    callback = MaskProbing([ProbeTask("vad", "binary")], frame_stride=1, logistic_rows=2000)
+    run = trainer(folder)
+    callback.on_validation_epoch_start(run, module)
+    for loader, batches in ((0, 4), (1, 8)):
+        for number in range(batches):
+            outputs, data = batch(generator, planted)
+            callback.on_validation_batch_end(run, module, outputs, data, number, loader)
+    callback.on_validation_epoch_end(run, module)
+    return module.logged
+
+
+def test_probing_finds_a_planted_channel_and_nothing_else(tmp_path: Path) -> None:
+    found = probe(tmp_path, planted=True)
+    assert found["probes/vad/balanced_accuracy"] > 0.99
+    assert found["probes/vad/balanced_accuracy_shuffled"] < 0.6
+    assert found["controls/log_magnitude/vad/balanced_accuracy"] < 0.6
+    assert found["probes/vad/constant_features"] == 2
+    assert 0 < found["cost/probing_share_of_epoch"] <= 1
+    assert (tmp_path / "figures" / "overview.png").is_file()
+    assert abs(probe(tmp_path, planted=False)["probes/vad/balanced_accuracy"] - 0.5) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("state", "due"),
+    [
+        ({"sanity_checking": True}, False),
+        ({"current_epoch": 0, "max_epochs": 9}, False),
+        ({"current_epoch": 2, "max_epochs": 9}, True),
+        ({"current_epoch": 7, "max_epochs": 8}, True),
+        ({"current_epoch": 0, "max_epochs": 9, "state": SimpleNamespace(fn=TrainerFn.VALIDATING)}, True),
+    ],
+)
+def test_probing_is_due_every_n_epochs_and_in_the_last(state: dict[str, Any], due: bool, tmp_path: Path) -> None:
+    module, generator = Logged(), torch.Generator().manual_seed(0)
+    callback = MaskProbing([ProbeTask("vad", "binary")], every_n_epochs=3, figures=False)
+    run = trainer(tmp_path, **state)
+    callback.on_validation_epoch_start(run, module)
+    for loader in (0, 1):
+        callback.on_validation_batch_end(run, module, *batch(generator, True), 0, loader)
+    callback.on_validation_epoch_end(run, module)
+    assert ("probes/vad/accuracy" in module.logged) == due
+
+
+def test_gate_statistics_count_what_the_masks_hold(tmp_path: Path) -> None:
+    module, generator = Logged(), torch.Generator().manual_seed(1)
+    callback = GateStatistics()
+    callback.on_validation_epoch_start(trainer(tmp_path), module)
+    masks = []
+    for number in range(3):
+        outputs, data = batch(generator, planted=False)
+        masks.append(outputs["enhancement"].channel_masks)
+        callback.on_validation_batch_end(trainer(tmp_path), module, outputs, data, number, 0)
+    callback.on_validation_batch_end(trainer(tmp_path), module, *batch(generator, True), 0, 1)  # not scored
+    callback.on_validation_epoch_end(trainer(tmp_path), module)
+    every = torch.cat(masks)
+    budget = mac_budget(module.network)
+    macs = budget.fixed + budget.gates + budget.per_channel * every.sum(dim=(1, 2)).flatten()
+    assert module.logged["gates/utilization"] == pytest.approx(float(every.mean()))
+    assert module.logged["gates/utilization/block01"] == pytest.approx(float(every[:, 1].mean()))
+    assert module.logged["gates/always_on"] == pytest.approx(1 / 18)
+    assert module.logged["gates/always_off"] == pytest.approx(1 / 18)
+    assert module.logged["cost/macs_per_frame"] == pytest.approx(float(macs.mean()))
+    assert module.logged["cost/macs_per_frame_p95"] == pytest.approx(float(macs.quantile(0.95)))
+
+
+def test_frame_targets_repeat_what_holds_for_an_utterance() -> None:
+    targets = {"vad": torch.tensor([[0.0, 1.0], [1.0, 1.0]]), "noise_class": torch.tensor([3.0, 5.0])}
+    rows = frame_targets(targets, 2)
+    assert rows["vad"].tolist() == [0, 1, 1, 1]
+    assert rows["noise_class"].tolist() == [3, 3, 5, 5]
+
+
+def test_an_utterance_that_cannot_be_rated_is_nan_not_an_error() -> None:
+    speech = torch.from_numpy(np.random.default_rng(0).standard_normal(32000).astype(np.float32)) * 0.1
+    scores = rate_utterance(speech, speech, 16000)
+    assert scores["stoi"] == pytest.approx(1.0, abs=1e-3)
+    silent = rate_utterance(torch.zeros(32000), torch.zeros(32000), 16000)
+    if "pesq_wb" in silent:  # needs a package that needs a compiler
+        assert math.isnan(silent["pesq_wb"])
+        assert scores["pesq_wb"] > 4.5
+
+
+@pytest.mark.parametrize("name", ["every_n_epochs", "frame_stride", "logistic_rows"])
+def test_probing_refuses_numbers_by_name(name: str) -> None:
+    with pytest.raises(ValueError, match=name):
+        MaskProbing([ProbeTask("vad", "binary")], **{name: 0})

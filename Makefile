@@ -78,7 +78,7 @@ distclean: clean ## Remove the environment and prepared targets (.cache) too; ke
 
 # Hashes and versions for every platform and Python 3.11 to 3.13. `uv` takes nothing from this machine's configuration.
 COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-	--no-emit-index-url --no-emit-find-links --default-index https://pypi.org/simple $(ARGS)
+	--no-emit-index-url --no-emit-find-links $(ARGS)
 
 lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
 	$(PIP) --require-hashes -r requirements-uv.lock

@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from callbacks.figure_log import log_figure
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
 from probes.features import log_energy_features, log_magnitude_features, mask_features
+from probes.logistic import DEFAULT_LOGISTIC_L2
 from probes.report import log_keys
+from probes.ridge import DEFAULT_RIDGE_L2
 from probes.suite import ProbeSuite
 from probes.tasks import ProbeTask
 from reports.overview import Overview, draw_overview
@@ -61,6 +65,8 @@ class MaskProbing(Callback):
         frame_stride: every how many frames a frame is used in the fit; neighbours say nearly the same.
         logistic_rows: most frames that a logistic probe is fitted on.
         folds: of utterances, to choose the strength of the ridge.
+        ridge_l2: strengths to choose from for values; null takes those of :class:`probes.ridge.RidgeProbe`.
+        logistic_l2: strengths to choose from for classes; null takes those of :class:`probes.logistic.LogisticProbe`.
         controls: fit the log-magnitude and log-energy probes too.
         figures: draw the overview of the first scored mixture each time.
         seed: of the drawn frames and the shuffled labels.
@@ -76,6 +82,8 @@ class MaskProbing(Callback):
         frame_stride: int = 4,
         logistic_rows: int = 6000,
         folds: int = 3,
+        ridge_l2: list[float] | None = None,
+        logistic_l2: list[float] | None = None,
         controls: bool = True,
         figures: bool = True,
         seed: int = 0,
@@ -92,6 +100,8 @@ class MaskProbing(Callback):
         self.frame_stride = frame_stride
         self.logistic_rows = logistic_rows
         self.folds = folds
+        self.ridge_l2 = DEFAULT_RIDGE_L2 if ridge_l2 is None else tuple(ridge_l2)
+        self.logistic_l2 = DEFAULT_LOGISTIC_L2 if logistic_l2 is None else tuple(logistic_l2)
         self.controls = controls
         self.figures = figures
         self.seed = seed
@@ -106,6 +116,8 @@ class MaskProbing(Callback):
     def _new_suite(self) -> ProbeSuite:
         return ProbeSuite(
             self.tasks,
+            ridge_l2=self.ridge_l2,
+            logistic_l2=self.logistic_l2,
             logistic_rows=self.logistic_rows,
             frame_stride=self.frame_stride,
             folds=self.folds,
@@ -156,10 +168,13 @@ class MaskProbing(Callback):
         started = time.perf_counter()
         if self._fit_loader_started is not None:  # mixtures that only the probes need are part of their cost
             self._seconds += started - self._fit_loader_started
-        keys = log_keys(self._suites["masks"].run())
-        for name, suite in self._suites.items():
-            if name != "masks":
-                self._control_keys |= log_keys(suite.run(), prefix=f"controls/{name}")
+        keys: dict[str, float] = {}
+        with threadpool_limits(torch.get_num_threads()):  # libraries with thread pools of their own keep to torch's
+            for name, suite in self._suites.items():
+                if name == "masks":
+                    keys = log_keys(suite.run())
+                else:
+                    self._control_keys |= log_keys(suite.run(), prefix=f"controls/{name}")
         finished = time.perf_counter()
         self._seconds += finished - started
         keys |= self._control_keys

@@ -27,7 +27,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus resume evaluate smoke lint format test benchmark lock clean distclean \
+.PHONY: help install train train-corpus resume evaluate smoke lint format test lock clean distclean \
 	check-config check-root
 
 help: ## Show this
@@ -64,9 +64,6 @@ format: install ## Rewrite the code in the project's format
 
 test: lint ## Run lint, the tests and the examples of the docstrings
 	$(BIN)/python -m pytest $(ARGS)
-
-benchmark: install ## Measure costs on this machine (benchmarks/)
-	@set -e; for script in benchmarks/[a-z]*.py; do echo "$$script"; $(BIN)/python "$$script" $(ARGS); done
 
 clean: ## Remove caches and build artefacts; keeps the environment, prepared targets and runs
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

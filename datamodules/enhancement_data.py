@@ -82,6 +82,11 @@ class EnhancementDataModule(LightningDataModule):
             raise ValueError(f"data.num_workers must not be negative, got {num_workers}")
         if seed < 0:
             raise ValueError(f"data.seed must not be negative, got {seed}")
+        if grid.seconds_to_samples(mixing.segment_s) < grid.window_length:
+            raise ValueError(
+                f"data.mixing.segment_s must span at least one window of {grid.window_length} samples "
+                f"({grid.window_length / grid.sample_rate} s), got {mixing.segment_s}"
+            )
         check_order(targets)
         self.root = Path(root)
         self.grid = grid

@@ -33,7 +33,7 @@ class MixingSettings:
         pause_s: length of a pause.
 
     Raises:
-        ValueError: if a range is reversed or a length is not positive.
+        ValueError: if a range is reversed, a length is not positive, or the shortest pause fills the mixture.
     """
 
     segment_s: float = 4.0
@@ -49,6 +49,11 @@ class MixingSettings:
                 raise ValueError(f"data.mixing.{name}: the first value must not exceed the second, got [{low}, {high}]")
         if self.segment_s <= 0 or self.excerpt_s[0] <= 0 or self.pause_s[0] < 0:
             raise ValueError("data.mixing: segment_s and excerpt_s must be positive and pause_s not negative")
+        if self.pause_s[0] >= self.segment_s:
+            raise ValueError(
+                f"data.mixing.pause_s: the shortest pause must be shorter than segment_s ({self.segment_s} s), "
+                f"got {list(self.pause_s)}; no speech would fit"
+            )
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ class EnhancementCLI(LightningCLI):
         """Set the threads, resolve ``--ckpt_path last`` and refuse what is no checkpoint."""
         config = self.config if self.subcommand is None else self.config[self.subcommand]
         if config.torch_threads is not None:
+            if config.torch_threads < 1:
+                raise ConfigError(f"torch_threads must be positive or null, got {config.torch_threads}")
             torch.set_num_threads(config.torch_threads)
         if config.get("ckpt_path") == "last":
             config.ckpt_path = str(find_last_checkpoint(runs_folder(config.trainer.logger)))

@@ -70,12 +70,16 @@ class EnhancementModule(LightningModule):
         super().__init__()
         if learning_rate <= 0:
             raise ValueError(f"model.learning_rate must be positive, got {learning_rate}")
-        if not 0 <= complex_weight <= 1:
-            raise ValueError(f"model.complex_weight must lie in [0, 1], got {complex_weight}")
         if not 0 < compression <= 1:
             raise ValueError(f"model.compression must lie in (0, 1], got {compression}")
-        if sparsity_weight < 0:
-            raise ValueError(f"model.sparsity_weight must not be negative, got {sparsity_weight}")
+        shares = {"final_learning_rate_share": final_learning_rate_share, "complex_weight": complex_weight}
+        for name, share in shares.items():
+            if not 0 <= share <= 1:
+                raise ValueError(f"model.{name} must lie in [0, 1], got {share}")
+        weights = {"weight_decay": weight_decay, "warmup_steps": warmup_steps, "sparsity_weight": sparsity_weight}
+        for name, value in weights.items():
+            if value < 0:
+                raise ValueError(f"model.{name} must not be negative, got {value}")
         self.save_hyperparameters(ignore=["network", "grid"])
         self.network = network
         self.stft = Stft(grid)

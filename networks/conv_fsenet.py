@@ -47,7 +47,7 @@ class ConvFSENet(nn.Module):
         surrogate_slope: steepness of the gates' surrogate gradient.
 
     Raises:
-        ValueError: if a size is not positive or a gate value is out of range.
+        ValueError: if a size is not positive, or the compression or a gate value is out of range.
     """
 
     def __init__(
@@ -78,6 +78,8 @@ class ConvFSENet(nn.Module):
                 raise ValueError(f"network.{name} must be positive, got {size}")
         if not dilations or min(dilations) < 1:
             raise ValueError(f"network.dilations must be positive and not empty, got {list(dilations)}")
+        if not 0 < compression <= 1:
+            raise ValueError(f"network.compression must lie in (0, 1], got {compression}")
         self.num_frequencies = num_frequencies
         self.channels = channels
         self.compression = compression

@@ -311,6 +311,11 @@ def test_numbers_must_not_be_negative(root: Path, name: str) -> None:
         data_of(root, **{name: -1})
 
 
+def test_a_mixture_must_span_a_window(root: Path) -> None:
+    with pytest.raises(ValueError, match=r"data\.mixing\.segment_s must span at least one window of 512 samples"):
+        data_of(root, mixing=MixingSettings(segment_s=0.02, pause_s=(0.0, 0.01)))
+
+
 def test_the_order_of_targets_is_checked(root: Path) -> None:
     with pytest.raises(ValueError, match=r"data\.targets: Pitch needs 'vad', which must be listed before it"):
         data_of(root, targets=[Pitch(), VoiceActivity()])

@@ -273,6 +273,7 @@ def test_silent_noise_is_refused_and_silent_parts_are_avoided() -> None:
         ({"level_dbfs": (-10.0, -20.0)}, r"data\.mixing\.level_dbfs"),
         ({"excerpt_s": (2.0, 1.0)}, r"data\.mixing\.excerpt_s"),
         ({"pause_s": (1.0, 0.5)}, r"data\.mixing\.pause_s"),
+        ({"segment_s": 1.0, "pause_s": (1.0, 1.5)}, r"data\.mixing\.pause_s: the shortest pause must be shorter"),
         ({"segment_s": 0.0}, r"data\.mixing: segment_s .* must be positive"),
         ({"excerpt_s": (0.0, 1.0)}, r"data\.mixing: .*excerpt_s must be positive"),
         ({"pause_s": (-0.1, 1.0)}, r"data\.mixing: .*pause_s not negative"),

@@ -173,6 +173,7 @@ def refusal(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         ("--data.mixing.snr_db=[15, -5]", "data.mixing.snr_db"),
         ("--data.grid.hop_length=300", "hop_length"),
         ("--model.network.init_args.target_utilization=1.5", "network.target_utilization"),
+        ("--torch_threads=0", "torch_threads"),
         ("--data.root=nowhere", "data.root"),
         ("--ckpt_path=nowhere.ckpt", "nowhere.ckpt"),
     ],

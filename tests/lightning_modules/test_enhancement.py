@@ -67,6 +67,9 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         ({"compression": 0.0}, r"model\.compression must lie in \(0, 1\], got 0\.0"),
         ({"compression": 1.1}, r"model\.compression must lie in \(0, 1\], got 1\.1"),
         ({"sparsity_weight": -1.0}, r"model\.sparsity_weight must not be negative, got -1\.0"),
+        ({"weight_decay": -0.1}, r"model\.weight_decay must not be negative, got -0\.1"),
+        ({"warmup_steps": -1}, r"model\.warmup_steps must not be negative, got -1"),
+        ({"final_learning_rate_share": 2.0}, r"model\.final_learning_rate_share must lie in \[0, 1\], got 2\.0"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None:

@@ -158,6 +158,7 @@ def test_another_number_of_frequencies_is_refused(
         ({"kernel_size": 0}, r"network\.kernel_size must be positive, got 0"),
         ({"dilations": []}, r"network\.dilations must be positive and not empty, got \[\]"),
         ({"dilations": [1, 0]}, r"network\.dilations must be positive and not empty, got \[1, 0\]"),
+        ({"compression": 0.0}, r"network\.compression must lie in \(0, 1\], got 0\.0"),
         ({"target_utilization": 1.5}, r"target_utilization must lie in \(0, 1\), got 1.5"),
         ({"gate_width": 0}, "gate_width must be positive, got 0"),
         ({"surrogate_slope": 0.0}, "surrogate_slope must be positive, got 0.0"),

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
 
+from datamodules.rating import PESQ_MODES, missing_package, rate_utterance
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
-
-PESQ_RATES = (8000, 16000)
 
 
 class PerceptualScores(Callback):
@@ -31,9 +27,9 @@ class PerceptualScores(Callback):
 
     def _start(self, pl_module: LightningModule) -> None:
         self._scores = {}
-        if enhancement_module(pl_module).stft.grid.sample_rate not in PESQ_RATES:
-            raise ValueError(f"PerceptualScores needs data.grid.sample_rate in {PESQ_RATES} Hz")
-        if importlib.util.find_spec("pesq") is None:
+        if enhancement_module(pl_module).stft.grid.sample_rate not in PESQ_MODES:
+            raise ValueError(f"PerceptualScores needs data.grid.sample_rate in {sorted(PESQ_MODES)} Hz")
+        if missing_package("pesq_wb"):
             rank_zero_warn("the package pesq is not installed: PESQ is skipped (make install says why)")
 
     def _collect(self, pl_module: LightningModule, outputs: Any, batch: Any, loader: int) -> None:
@@ -96,32 +92,3 @@ class PerceptualScores(Callback):
         """Log the means."""
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._log(pl_module, "val")
-
-
-def rate_utterance(degraded: Tensor, reference: Tensor, sample_rate: int) -> dict[str, float]:
-    """Rate one utterance with the packages that are installed.
-
-    Args:
-        degraded: shape (sample,).
-        reference: clean signal of the same length.
-        sample_rate: Hz.
-
-    Returns:
-        ``pesq_wb`` (1 to 4.6) and ``stoi`` (0 to 1) as far as installed; NaN where the utterance cannot be rated.
-    """
-    scores: dict[str, float] = {}
-    if importlib.util.find_spec("pesq") is not None:
-        from pesq import NoUtterancesError
-        from torchmetrics.functional.audio.pesq import perceptual_evaluation_speech_quality
-
-        mode = "wb" if sample_rate == 16000 else "nb"
-        try:
-            scores["pesq_wb"] = float(perceptual_evaluation_speech_quality(degraded, reference, sample_rate, mode))
-        except NoUtterancesError:
-            scores["pesq_wb"] = math.nan
-    if importlib.util.find_spec("pystoi") is not None:
-        from torchmetrics.functional.audio.stoi import short_time_objective_intelligibility
-
-        value = float(short_time_objective_intelligibility(degraded, reference, sample_rate))
-        scores["stoi"] = value if torch.isfinite(torch.tensor(value)) else math.nan
-    return scores

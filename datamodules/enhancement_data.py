@@ -134,7 +134,8 @@ class EnhancementDataModule(LightningDataModule):
 
     def dataset(self, split: str, stream: int) -> MixtureDataset:
         """Return the mixtures of a split; streams are independent draws from it."""
-        return MixtureDataset(self.corpus, split, self.reader, self.grid, self.mixing, self.targets, self.seed, stream)
+        targets = [target for target in self.targets if target.in_training or stream != TRAIN_STREAM]
+        return MixtureDataset(self.corpus, split, self.reader, self.grid, self.mixing, targets, self.seed, stream)
 
     def _loader(self, name: str, split: str, stream: int, fixed: bool) -> DataLoader[dict[str, Any]]:
         """Return the loader called ``name``; it is kept, so its workers keep their decoded audio between epochs."""

@@ -1,121 +1,20 @@
-"""The ``lightning`` command: fit, validate, test and predict from a configuration file."""
+"""Entry point of the ``lightning`` command; what it does is in :mod:`lightning_modules.enhancement_cli`."""
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
-from typing import Any
-
-import torch
-from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import CSVLogger
-
-from datamodules.corpus import CorpusError
-from datamodules.enhancement_data import EnhancementDataModule
-from lightning_modules.checkpoints import CheckpointError, check_file, find_last_checkpoint
-from lightning_modules.enhancement import EnhancementModule
-from networks.framing import FrameGrid
-
-
-def _num_frequencies(grid: FrameGrid | dict[str, int]) -> int:
-    """Return the bins of the spectrum; the link passes the parsed or the built grid."""
-    return (grid if isinstance(grid, FrameGrid) else FrameGrid(**grid)).num_frequencies
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be built; the message names the key."""
-
-
-class EnhancementParser(LightningArgumentParser):
-    """Reports a bad configuration in one line that names the key, without two screens of usage before it."""
-
-    def print_usage(self, file: Any = None) -> None:
-        """Print nothing: the usage of this command is longer than any screen; ``--help`` shows it."""
-
-
-class EnhancementCLI(LightningCLI):
-    """LightningCLI with the framing linked from data to model and ``--ckpt_path last`` resolved to the newest run."""
-
-    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Link what data and model share, so that it is written once."""
-        parser.add_argument(
-            "--torch_threads",
-            type=int | None,
-            default=None,
-            help="threads of torch operations in the training process; null leaves torch's choice",
-        )
-        for name in ("sample_rate", "window_length", "hop_length"):
-            parser.link_arguments(f"data.grid.{name}", f"model.grid.{name}")
-        parser.link_arguments("data.grid", "model.network.init_args.num_frequencies", compute_fn=_num_frequencies)
-
-    def _parse_ckpt_path(self) -> None:
-        """Keep the configuration as written.
-
-        Lightning would let the hyper-parameters of ``--ckpt_path`` override it silently; a checkpoint that does not fit
-        is refused instead (see :func:`lightning_modules.checkpoints.check_architecture`).
-        """
-
-    def before_instantiate_classes(self) -> None:
-        """Set the threads, resolve ``--ckpt_path last`` and refuse what is no checkpoint."""
-        config = self.config if self.subcommand is None else self.config[self.subcommand]
-        if config.torch_threads is not None:
-            if config.torch_threads < 1:
-                raise ConfigError(f"torch_threads must be positive or null, got {config.torch_threads}")
-            torch.set_num_threads(config.torch_threads)
-        if config.get("ckpt_path") == "last":
-            config.ckpt_path = str(find_last_checkpoint(runs_folder(config.trainer.logger)))
-        if config.get("ckpt_path"):
-            check_file(Path(config.ckpt_path))
-
-    def instantiate_classes(self) -> None:
-        """Build everything from the configuration.
-
-        Raises:
-            ConfigError: if a value is refused by the class that it is for.
-        """
-        try:
-            super().instantiate_classes()
-        except (ValueError, TypeError) as error:
-            raise ConfigError(str(error)) from error
-
-
-def runs_folder(loggers: Any) -> Path:
-    """Return the folder of all runs that the configured CSV logger writes to.
-
-    Raises:
-        ConfigError: if no CSV logger is configured.
-    """
-    for logger in loggers if isinstance(loggers, list) else [loggers]:
-        if getattr(logger, "class_path", "").rsplit(".", 1)[-1] == CSVLogger.__name__:
-            return Path(logger.init_args.save_dir) / logger.init_args.name
-    raise ConfigError("--ckpt_path last: trainer.logger has no CSVLogger, so the folder of the runs is unknown")
-
-
-def run(args: ArgsType = None, execute: bool = True) -> EnhancementCLI:
-    """Run a subcommand and return the CLI with its trainer, model and data.
-
-    Args:
-        args: command-line arguments or a configuration; None reads ``sys.argv``.
-        execute: False takes no subcommand and only builds the objects.
-
-    Raises:
-        ConfigError: if a value is refused by the class that it is for.
-        CorpusError: if the corpus cannot be used.
-        CheckpointError: if the checkpoint cannot be used.
-    """
-    return EnhancementCLI(
-        EnhancementModule,
-        EnhancementDataModule,
-        parser_class=EnhancementParser,
-        save_config_kwargs={"overwrite": True},
-        auto_configure_optimizers=False,
-        args=args,
-        run=execute,
-    )
 
 
 def main() -> None:
-    """Entry point of the console script; exits with 1 and one line where the input is at fault."""
+    """Run the command; exits with 1 and one line where the input is at fault."""
+    # Threads that wait for one another sleep instead of spinning. On cores that something else uses too (a data worker
+    # is enough) spinning doubled the time of a training step. Torch's thread pool reads it once, when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from datamodules.corpus import CorpusError
+    from lightning_modules.checkpoints import CheckpointError
+    from lightning_modules.enhancement_cli import ConfigError, run
+
     try:
         run()
     except (ConfigError, CorpusError, CheckpointError) as error:

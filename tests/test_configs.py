@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lightning_modules import cli
+from lightning_modules import enhancement_cli
 from networks.complexity import mac_budget
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -20,7 +20,7 @@ def test_config_builds_what_it_says(config: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "argv", ["lightning"])
     monkeypatch.chdir(tmp_path)
     written = yaml.safe_load(config.read_text())
-    built = cli.run(["--config", str(config)], execute=False)
+    built = enhancement_cli.run(["--config", str(config)], execute=False)
     network = built.model.network
     arguments = written["model"]["network"]["init_args"]
     assert network.target_utilization == arguments["target_utilization"]
@@ -40,5 +40,5 @@ def test_quickstart_and_corpus_train_the_full_size_network(monkeypatch: pytest.M
     monkeypatch.setattr(sys, "argv", ["lightning"])
     monkeypatch.chdir(tmp_path)
     for name in ("quickstart", "corpus"):
-        built = cli.run(["--config", str(REPOSITORY / "configs" / f"{name}.yaml")], execute=False)
+        built = enhancement_cli.run(["--config", str(REPOSITORY / "configs" / f"{name}.yaml")], execute=False)
         assert mac_budget(built.model.network).dense == 662_528

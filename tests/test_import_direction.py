@@ -20,8 +20,9 @@ ALLOWED: dict[str, set[str]] = {
     "probes": {"networks.framing"},
     "reports": {"networks", "probes"},
     "lightning_modules": {"networks"},
-    "lightning_modules.cli": {"networks", "datamodules", "probes"},
-    "callbacks": {"networks", "probes", "reports", "lightning_modules"},
+    "lightning_modules.cli": {"datamodules.corpus"},
+    "lightning_modules.enhancement_cli": {"networks", "datamodules"},
+    "callbacks": {"networks", "datamodules.rating", "probes", "reports", "lightning_modules"},
 }
 # Prints what an import changed of the state that all code of a process shares.
 IMPORT_PROBE = """
@@ -146,7 +147,7 @@ def test_a_planted_import_is_found(tmp_path: Path, file: str, line: str, expecte
         ("datamodules/planted.py", "from networks.framing import FrameGrid\nfrom datamodules.corpus import Corpus"),
         ("datamodules/planted.py", "from networks import framing"),
         ("datamodules/targets/planted.py", "from .base import Target\nfrom .. import corpus"),
-        ("lightning_modules/cli.py", "from probes.tasks import TaskError\nimport networksx, torch"),
+        ("lightning_modules/enhancement_cli.py", "from datamodules.corpus import Corpus\nimport networksx, torch"),
         ("callbacks/planted.py", "from reports.tables import table"),
     ],
 )

@@ -25,10 +25,12 @@ class Target(ABC):
     Attributes:
         names: keys that :meth:`compute` returns.
         requires: keys of targets that must be computed before, so listed earlier.
+        in_training: False leaves the target out of training mixtures, where it would cost more than it gives.
     """
 
     names: tuple[str, ...]
     requires: tuple[str, ...] = ()
+    in_training: bool = True
 
     def prepare(self, corpus: Corpus, splits: Sequence[str], reader: AudioReader, grid: FrameGrid) -> None:  # noqa: B027
         """Do slow work once, before training, and keep its result on disk. Most targets have none."""
@@ -45,13 +47,21 @@ class Target(ABC):
 
 
 def check_order(targets: Sequence[Target]) -> None:
-    """Check that names are unique and every requirement is listed earlier.
+    """Check that names are unique and every requirement is listed earlier, and in training where it is needed there.
 
     Raises:
         ValueError: naming the target and the key.
     """
     known: set[str] = set()
+    left_out: set[str] = set()
     for target in targets:
+        if not target.in_training:
+            left_out.update(target.names)
+        elif not left_out.isdisjoint(target.requires):
+            needed = next(name for name in target.requires if name in left_out)
+            raise ValueError(
+                f"data.targets: {type(target).__name__} needs '{needed}', which training mixtures do not carry"
+            )
         missing = [name for name in target.requires if name not in known]
         if missing:
             raise ValueError(

@@ -14,7 +14,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks import GateStatistics, MaskProbing
 from callbacks.mask_probing import frame_targets
-from callbacks.perceptual_scores import rate_utterance
+from datamodules.rating import rate_utterance
 from lightning_modules.enhancement import Enhancement, EnhancementModule
 from networks.complexity import mac_budget
 from networks.conv_fsenet import ConvFSENet

@@ -15,7 +15,7 @@ import torch
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_modules import cli
+from lightning_modules import cli, enhancement_cli
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL_NETWORK = [
@@ -60,7 +60,7 @@ def logged(run: Path) -> list[dict[str, str]]:
 def in_process(*arguments: str, monkeypatch: pytest.MonkeyPatch) -> cli.EnhancementCLI:
     """Run the command in this process."""
     monkeypatch.setattr(sys, "argv", ["lightning", *arguments])
-    return cli.run()
+    return enhancement_cli.run()
 
 
 def test_fit_ends_with_a_table_and_leaves_everything_it_names(
@@ -110,7 +110,7 @@ def test_resuming_continues_with_the_same_losses(
     config.write_text(config.read_text().replace("name: smoke", "name: interrupted"))
     arguments = arguments[:-1]
     monkeypatch.setattr(sys, "argv", ["lightning"])
-    stopped = cli.run(arguments, execute=False)
+    stopped = enhancement_cli.run(arguments, execute=False)
     stopped.trainer.callbacks.append(_StopAfterFirstEpoch())
     stopped.trainer.fit(stopped.model, stopped.datamodule)
     assert stopped.trainer.current_epoch == 1

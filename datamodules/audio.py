@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections import OrderedDict
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -16,6 +18,19 @@ from datamodules.corpus import CorpusError
 FULL_SCALE_INT16 = 32768.0
 
 
+class Archive(Protocol):
+    """Holds recordings inside larger files, under the paths of their corpus records."""
+
+    def read(self, path: Path) -> bytes:
+        """Return the bytes of a recording's audio file."""
+
+    def read_track(self, path: Path, settings: str) -> bytes | None:
+        """Return the stored pitch track of a recording, or None if there is none with these settings."""
+
+    def has_track(self, path: Path, settings: str) -> bool:
+        """Tell whether a pitch track with these settings is stored, without reading it."""
+
+
 class AudioReader:
     """Reads mono recordings and keeps the most recently used ones decoded.
 
@@ -24,11 +39,15 @@ class AudioReader:
     Args:
         sample_rate: Hz of everything that is returned.
         cache_mb: bound of decoded audio held by one process, in MiB.
+
+    Attributes:
+        archive: where recordings are read from; None reads files.
     """
 
     def __init__(self, sample_rate: int, cache_mb: int) -> None:
         self.sample_rate = sample_rate
         self.cache_bytes = cache_mb << 20
+        self.archive: Archive | None = None
         self._held_bytes = 0
         self._held: OrderedDict[Path, NDArray[np.int16] | NDArray[np.float32]] = OrderedDict()
 
@@ -60,8 +79,9 @@ class AudioReader:
         return samples
 
     def _decode(self, path: Path) -> NDArray[np.int16] | NDArray[np.float32]:
+        content = str(path) if self.archive is None else io.BytesIO(self.archive.read(path))
         try:
-            with soundfile.SoundFile(str(path)) as file:
+            with soundfile.SoundFile(content) as file:
                 rate = file.samplerate
                 expected = file.frames
                 dtype = "int16" if file.subtype == "PCM_16" and rate == self.sample_rate else "float32"

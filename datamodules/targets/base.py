@@ -35,6 +35,9 @@ class Target(ABC):
     def prepare(self, corpus: Corpus, splits: Sequence[str], reader: AudioReader, grid: FrameGrid) -> None:  # noqa: B027
         """Do slow work once, before training, and keep its result on disk. Most targets have none."""
 
+    def attach(self, reader: AudioReader) -> None:  # noqa: B027
+        """Take the reader of the corpus, in every process that computes targets. Most need none."""
+
     @abstractmethod
     def compute(self, scene: Scene, corpus: Corpus, done: Mapping[str, TargetArray]) -> dict[str, TargetArray]:
         """Compute the targets of a scene.

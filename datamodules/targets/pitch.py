@@ -6,6 +6,8 @@ import hashlib
 import io
 import os
 import tempfile
+import warnings
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -16,7 +18,7 @@ import torchcrepe
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from datamodules.audio import AudioReader
+from datamodules.audio import Archive, AudioReader
 from datamodules.corpus import Corpus
 from datamodules.mixing import Waveform
 from datamodules.scene import Scene
@@ -25,6 +27,7 @@ from networks.framing import FrameGrid
 
 CREPE_RATE = 16000  # Hz, of the trained model
 FORMAT_VERSION = 1  # part of every cache key: raise it when the tracks of old caches must not be used
+MAX_HELD_TRACKS = 50_000  # in memory: about 5 kB each for recordings of 10 s
 REFINE_BINS = 4  # on either side of the path, as in CREPE's own weighted average (Kim et al., 2018)
 
 
@@ -53,7 +56,8 @@ def track_pitch(
     Returns:
         Track with ``1 + sample // hop_length`` frames.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    in_worker = torch.utils.data.get_worker_info() is not None  # a forked process cannot use CUDA
+    device = "cuda" if torch.cuda.is_available() and not in_worker else "cpu"
     low = int(torchcrepe.convert.frequency_to_bins(torch.tensor(f0_range_hz[0])))
     high = int(torchcrepe.convert.frequency_to_bins(torch.tensor(f0_range_hz[1]), torch.ceil))
     with torch.inference_mode():
@@ -79,6 +83,19 @@ def _bin_cents(bins: torch.Tensor) -> torch.Tensor:
     return torchcrepe.CENTS_PER_BIN * bins + 1997.3794084376191
 
 
+def describe_settings(model: str, f0_range_hz: tuple[float, float], grid: FrameGrid) -> str:
+    """Name everything that changes a track, for tracks that are stored beside their recordings."""
+    low, high = f0_range_hz
+    return f"crepe-{model} {low:g}-{high:g} Hz rate {grid.sample_rate} hop {grid.hop_length} version {FORMAT_VERSION}"
+
+
+def encode_track(track: PitchTrack) -> bytes:
+    """Return a track as the bytes of an npz file; the same track gives the same bytes."""
+    content = io.BytesIO()
+    np.savez(content, f0_hz=track.f0_hz, periodicity=track.periodicity)
+    return content.getvalue()
+
+
 def _decode_entry(content: bytes) -> PitchTrack | None:
     """Return the track in the bytes of a cache entry, or None if they are damaged."""
     try:
@@ -100,6 +117,9 @@ class PitchCache:
         model: ``tiny`` or ``full``.
         f0_range_hz: lowest and highest F0.
         batch_size: frames per forward pass.
+
+    Attributes:
+        archive: holds the recordings, and their tracks where these were stored with the same settings; None for files.
     """
 
     def __init__(self, folder: Path, model: str, f0_range_hz: tuple[float, float], batch_size: int) -> None:
@@ -107,11 +127,12 @@ class PitchCache:
         self.model = model
         self.f0_range_hz = f0_range_hz
         self.batch_size = batch_size
-        self._tracks: dict[Path, PitchTrack] = {}
+        self.archive: Archive | None = None
+        self._tracks: OrderedDict[Path, PitchTrack] = OrderedDict()
 
     def entry(self, recording: Path, grid: FrameGrid) -> Path:
         """Return the file that holds the track of a recording."""
-        digest = hashlib.sha256(recording.read_bytes())
+        digest = hashlib.sha256(recording.read_bytes() if self.archive is None else self.archive.read(recording))
         digest.update(
             repr((FORMAT_VERSION, self.model, tuple(self.f0_range_hz), grid.sample_rate, grid.hop_length)).encode()
         )
@@ -120,15 +141,26 @@ class PitchCache:
     def load(self, recording: Path, grid: FrameGrid) -> PitchTrack | None:
         """Return the track of a recording, or None if there is no valid entry."""
         if recording not in self._tracks:
-            try:
-                content = self.entry(recording, grid).read_bytes()
-            except OSError:
-                return None
-            track = _decode_entry(content)
+            content = self._stored(recording, grid)
+            track = _decode_entry(content) if content is not None else None
             if track is None:
                 return None
             self._tracks[recording] = track
+            if len(self._tracks) > MAX_HELD_TRACKS:
+                self._tracks.popitem(last=False)
         return self._tracks[recording]
+
+    def _stored(self, recording: Path, grid: FrameGrid) -> bytes | None:
+        """Return the bytes of a track from the archive or the folder."""
+        if self.archive is not None:
+            content = self.archive.read_track(recording, describe_settings(self.model, self.f0_range_hz, grid))
+            if content is not None:
+                return content
+        path = self.entry(recording, grid)
+        try:
+            return path.read_bytes()
+        except OSError:
+            return None
 
     def compute(self, recording: Path, reader: AudioReader, grid: FrameGrid) -> None:
         """Compute and store the track of a recording."""
@@ -177,12 +209,32 @@ class Pitch(Target):
             raise ValueError(f"Pitch.f0_range_hz must be positive and rising, got {list(f0_range_hz)}")
         self.periodicity_threshold = periodicity_threshold
         self.cache = PitchCache(Path(cache_dir), model, f0_range_hz, batch_size)
+        self._reader: AudioReader | None = None
+
+    def attach(self, reader: AudioReader) -> None:
+        """Read recordings and tracks from the reader's archive, if it has one."""
+        self._reader = reader
+        self.cache.archive = reader.archive
 
     def prepare(self, corpus: Corpus, splits: Sequence[str], reader: AudioReader, grid: FrameGrid) -> None:
-        """Track every clean recording of the splits that the cache lacks, with progress; may be stopped and resumed."""
+        """Track every clean recording of the splits that the cache lacks, with progress; may be stopped and resumed.
+
+        Recordings in an archive are left alone, since an archive may be larger than the disk: their tracks are stored
+        in it, or computed where they are first needed.
+        """
         if grid.sample_rate != CREPE_RATE:
             raise ValueError(f"Pitch needs data.grid.sample_rate {CREPE_RATE} Hz, got {grid.sample_rate}")
+        self.attach(reader)
         recordings = [record.path for split in splits for record in corpus.speech_of(split)]
+        if reader.archive is not None:
+            settings = describe_settings(self.cache.model, self.cache.f0_range_hz, grid)
+            if not all(reader.archive.has_track(path, settings) for path in recordings):
+                warnings.warn(
+                    f"Pitch: shards without pitch tracks of '{settings}'; each is computed where it is first needed, "
+                    "which is slow. Write the shards with --pitch to store them",
+                    stacklevel=2,
+                )
+            return
         missing = [path for path in recordings if self.cache.load(path, grid) is None]
         for path in tqdm(missing, desc=f"CREPE ({self.cache.model})", unit="file", disable=not missing):
             self.cache.compute(path, reader, grid)
@@ -194,6 +246,9 @@ class Pitch(Target):
         periodicity = np.zeros(scene.num_frames, dtype=np.float32)
         for excerpt in scene.excerpts:
             track = self.cache.load(excerpt.path, scene.grid)
+            if track is None and self._reader is not None and self._reader.archive is not None:
+                self.cache.compute(excerpt.path, self._reader, scene.grid)
+                track = self.cache.load(excerpt.path, scene.grid)
             if track is None:
                 raise RuntimeError(
                     f"{excerpt.path}: no pitch track in {self.cache.folder}; call prepare_data of the datamodule first"

@@ -14,6 +14,7 @@ from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord
 from datamodules.mixing import active_speech_power
 from datamodules.sampler import ItemKey
 from datamodules.scene import MixingSettings, Scene, draw_scene
+from datamodules.shards.schedule import ShardSchedule
 from datamodules.targets.base import Target, TargetArray
 from networks.framing import FrameGrid
 
@@ -33,6 +34,7 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         targets: computed in this order.
         seed: of the whole data set.
         stream: keeps sets apart that share split and seed (training mixtures, mixtures that probes are fitted on).
+        schedule: narrows every draw to one speech and one noise shard; None draws from the whole split.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         targets: Sequence[Target],
         seed: int,
         stream: int,
+        schedule: ShardSchedule | None = None,
     ) -> None:
         self.corpus = corpus
         self.reader = reader
@@ -53,6 +56,7 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         self.targets = list(targets)
         self.seed = seed
         self.stream = stream
+        self.schedule = schedule
         speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
         for speech in corpus.speech_of(split):
             speakers[speech.speaker].append(speech)
@@ -65,8 +69,11 @@ class MixtureDataset(Dataset[dict[str, Any]]):
     def scene(self, key: ItemKey) -> Scene:
         """Draw the scene of a key."""
         rng = np.random.default_rng((self.seed, self.stream, key.epoch, key.index))
-        speech = self._speakers[int(rng.integers(len(self._speakers)))]
-        noise = self._noises[key.index % len(self._noises)]
+        speakers, noises = self._speakers, self._noises
+        if self.schedule is not None:
+            speakers, noises = self.schedule.pool(key.index, key.epoch)
+        speech = speakers[int(rng.integers(len(speakers)))]
+        noise = noises[key.index % len(noises)]
         return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng)
 
     def __getitem__(self, key: ItemKey) -> dict[str, Any]:

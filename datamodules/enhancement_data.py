@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import LightningDataModule
@@ -12,8 +11,12 @@ from tqdm import tqdm
 from datamodules.audio import AudioReader
 from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord, check_audio, read_corpus
 from datamodules.dataset import MixtureDataset
-from datamodules.sampler import EpochSampler
+from datamodules.position import TrainingPosition
+from datamodules.sampler import EpochSampler, ResumableLoader, check_equal_batches
 from datamodules.scene import MixingSettings
+from datamodules.shards.archive import CorpusLocation, ShardArchive
+from datamodules.shards.schedule import ShardSchedule, fixed_block
+from datamodules.shards.settings import ShardSettings
 from datamodules.synthetic import SyntheticCorpus, generate
 from datamodules.targets import Target
 from datamodules.targets.base import check_order
@@ -30,14 +33,16 @@ class EnhancementDataModule(LightningDataModule):
     speakers and training noise recordings).
 
     Args:
-        root: folder with ``speech.csv`` and ``noise.csv``.
+        root: folder with ``speech.csv`` and ``noise.csv``, loose or in shards, or a URL of a corpus in shards.
         grid: sample rate in Hz, window and hop in samples.
         targets: computed for every mixture, in this order.
         mixing: how mixtures are drawn.
         synthetic: generate this corpus into ``root`` first; None uses what is there.
         resample: accept recordings of another rate and resample them when read.
-        batch_size: mixtures per batch.
-        train_mixtures: per epoch.
+        shards: how a corpus in shards is read; None takes the defaults. Whether there are shards is told by the
+            manifests.
+        batch_size: mixtures per batch, on every rank.
+        train_mixtures: per epoch, of all ranks together; so are the next three.
         valid_mixtures: fixed mixtures scored in every validation.
         test_mixtures: fixed mixtures scored in a test.
         probe_mixtures: fixed mixtures of the training split that probes are fitted on.
@@ -57,6 +62,7 @@ class EnhancementDataModule(LightningDataModule):
         mixing: MixingSettings,
         synthetic: SyntheticCorpus | None = None,
         resample: bool = False,
+        shards: ShardSettings | None = None,
         batch_size: int = 12,
         train_mixtures: int = 3000,
         valid_mixtures: int = 120,
@@ -88,7 +94,11 @@ class EnhancementDataModule(LightningDataModule):
                 f"({grid.window_length / grid.sample_rate} s), got {mixing.segment_s}"
             )
         check_order(targets)
-        self.root = Path(root)
+        self.shards = shards or ShardSettings()
+        self.location = CorpusLocation(root, self.shards)
+        self.root = self.location.folder
+        if synthetic is not None and self.location.url is not None:
+            raise ValueError(f"data.root: a synthetic corpus is generated into a folder, got the URL '{root}'")
         self.grid = grid
         self.targets = targets
         self.mixing = mixing
@@ -99,8 +109,8 @@ class EnhancementDataModule(LightningDataModule):
         self.seed = seed
         self.reader = AudioReader(grid.sample_rate, cache_mb)
         self._corpus: Corpus | None = None
-        self._first_epoch = 0
-        self._loaders: dict[str, DataLoader[dict[str, Any]]] = {}
+        self._position = TrainingPosition(train_mixtures, batch_size)
+        self._loaders: dict[tuple[str, int, int], DataLoader[dict[str, Any]]] = {}
 
     def _splits(self) -> tuple[str, ...]:
         """Splits that the current stage reads: the test split is left alone until a test."""
@@ -112,18 +122,32 @@ class EnhancementDataModule(LightningDataModule):
         """Generate the corpus if asked, check every recording, and do the slow work of the targets once."""
         if self.synthetic is not None:
             generate(self.synthetic, self.root, self.grid, progress=True)
+        self.location.fetch_manifests()
         splits = self._splits()
         corpus = read_corpus(self.root, splits)
+        self._check_recordings(corpus, splits)
+        for target in self.targets:
+            target.prepare(corpus, splits, self.reader, self.grid)
+
+    def _check_recordings(self, corpus: Corpus, splits: tuple[str, ...]) -> None:
+        """Check every recording, or the lists of a corpus in shards."""
+        archive = self.reader.archive = self.location.archive()
+        if archive is not None:
+            archive.check(self.grid.sample_rate, self.resample)
+            return
         recordings: list[SpeechRecord | NoiseRecord] = [*corpus.speech, *corpus.noise]
         used = [record.path for record in recordings if record.split in splits]
         for path in tqdm(used, desc="Checking audio", unit="file", leave=False):
             check_audio(path, self.grid.sample_rate, self.resample)
-        for target in self.targets:
-            target.prepare(corpus, splits, self.reader, self.grid)
 
     def setup(self, stage: str) -> None:
-        """Read the manifests; called in every process."""
+        """Read the manifests; called in every process, before a checkpoint is loaded."""
         self._corpus = read_corpus(self.root, self._splits())
+        self.reader.archive = self.location.archive()
+        for target in self.targets:
+            target.attach(self.reader)
+        if stage == "fit":
+            self._position.reset()
 
     @property
     def corpus(self) -> Corpus:
@@ -132,61 +156,80 @@ class EnhancementDataModule(LightningDataModule):
             raise RuntimeError("the corpus is read by setup(), which has not been called")
         return self._corpus
 
-    def dataset(self, split: str, stream: int) -> MixtureDataset:
+    def dataset(self, split: str, stream: int, schedule: ShardSchedule | None = None) -> MixtureDataset:
         """Return the mixtures of a split; streams are independent draws from it."""
         targets = [target for target in self.targets if target.in_training or stream != TRAIN_STREAM]
-        return MixtureDataset(self.corpus, split, self.reader, self.grid, self.mixing, targets, self.seed, stream)
+        return MixtureDataset(
+            self.corpus, split, self.reader, self.grid, self.mixing, targets, self.seed, stream, schedule
+        )
 
-    def _loader(self, name: str, split: str, stream: int, fixed: bool) -> DataLoader[dict[str, Any]]:
+    def _schedule(self, name: str, split: str, stream: int) -> ShardSchedule | None:
+        """Return which shards the mixtures called ``name`` are drawn from, or None without shards."""
+        if not isinstance(self.reader.archive, ShardArchive):
+            return None
+        count, block = self.counts[f"{name}_mixtures"], self.shards.block_mixtures
+        if name != "train":
+            kinds = (self.corpus.speech_of(split), self.corpus.noise_of(split))
+            num_shards = max(len({record.path.parent for record in records}) for records in kinds)
+            block = fixed_block(count, num_shards, self.shards.fixed_shards)
+        return ShardSchedule(self.corpus, split, count, block, self.seed, stream)
+
+    def _loader(self, name: str, split: str, stream: int) -> DataLoader[dict[str, Any]]:
         """Return the loader called ``name``; it is kept, so its workers keep their decoded audio between epochs."""
-        if name not in self._loaders:
-            sampler = EpochSampler(self.counts[f"{name}_mixtures"], fixed=fixed)
-            sampler.set_epoch(self._first_epoch)
-            self._loaders[name] = DataLoader(
-                self.dataset(split, stream),
-                batch_size=self.counts["batch_size"],
-                sampler=sampler,
+        rank, world_size = self._ranks()
+        if (name, rank, world_size) not in self._loaders:
+            training, count, batch_size = name == "train", self.counts[f"{name}_mixtures"], self.counts["batch_size"]
+            check_equal_batches(f"data.{name}_mixtures", count, batch_size, world_size)
+            schedule = self._schedule(name, split, stream)
+            # Without shards, the batches of all ranks in a step are one batch of a single process, cut.
+            block = batch_size if schedule is None else schedule.block
+            position = self._next_mixture if training and self.trainer is not None else None
+            self._loaders[name, rank, world_size] = (ResumableLoader if training else DataLoader[dict[str, Any]])(
+                self.dataset(split, stream, schedule),
+                batch_size=batch_size,
+                sampler=EpochSampler(count, not training, block, rank, world_size, position),
                 num_workers=self.num_workers,
                 persistent_workers=self.num_workers > 0,
                 pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             )
-        return self._loaders[name]
+        return self._loaders[name, rank, world_size]
+
+    def _ranks(self) -> tuple[int, int]:
+        """Return the rank of this process and the number of processes."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+
+    def _next_mixture(self) -> tuple[int, int]:
+        """Return the epoch that training goes on in, and how many of this rank's mixtures in it are done."""
+        assert self.trainer is not None, "without a trainer, the sampler is told its epoch"
+        return self._position.next_mixture(self.trainer)
 
     def train_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Return training batches, drawn anew in every epoch."""
-        return self._loader("train", "train", TRAIN_STREAM, fixed=False)
+        return self._loader("train", "train", TRAIN_STREAM)
 
     def val_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
         """Return the validation mixtures and the mixtures that probes are fitted on."""
         return [
-            self._loader("valid", "valid", HELD_OUT_STREAM, fixed=True),
-            self._loader("probe", "train", PROBE_STREAM, fixed=True),
+            self._loader("valid", "valid", HELD_OUT_STREAM),
+            self._loader("probe", "train", PROBE_STREAM),
         ]
 
     def test_dataloader(self) -> list[DataLoader[dict[str, Any]]]:
         """Return the test mixtures and the mixtures that probes are fitted on."""
         return [
-            self._loader("test", "test", HELD_OUT_STREAM, fixed=True),
-            self._loader("probe", "train", PROBE_STREAM, fixed=True),
+            self._loader("test", "test", HELD_OUT_STREAM),
+            self._loader("probe", "train", PROBE_STREAM),
         ]
 
     def predict_dataloader(self) -> DataLoader[dict[str, Any]]:
         """Return the test mixtures."""
-        return self._loader("test", "test", HELD_OUT_STREAM, fixed=True)
+        return self._loader("test", "test", HELD_OUT_STREAM)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint must tell about the data: the noise categories, and the epoch that comes next."""
-        next_epoch = 0
-        if self.trainer is not None:
-            loop = self.trainer.fit_loop
-            progress: Any = loop.epoch_progress.current  # an epoch counts as processed only after its validation
-            finished = loop.epoch_loop.batch_progress.is_last_batch and progress.processed < progress.started
-            next_epoch = progress.processed + int(finished)
-        return {"categories": list(self._corpus.categories) if self._corpus else [], "next_epoch": next_epoch}
+        """Return what a checkpoint must tell about the data: the noise categories, and what training takes next."""
+        categories = list(self._corpus.categories) if self._corpus else []
+        return {"categories": categories, **self._position.state_dict(self.trainer)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on with the epoch after the checkpoint.
-
-        Lightning asks for the first batches, and workers make them, before it tells the sampler the resumed epoch.
-        """
-        self._first_epoch = int(state_dict["next_epoch"])
+        """Go on with the batch after the checkpoint."""
+        self._position.load_state_dict(state_dict, self.trainer)

@@ -210,7 +210,14 @@ def test_lightning_draws_each_training_epoch_anew_also_after_resuming(root: Path
     trainer_of(tmp_path, epochs=3).fit(rest, datamodule=data_of(root), ckpt_path=tmp_path / "two.ckpt")
     assert torch.cat(rest.seen["train"]).equal(third)
     stored = torch.load(tmp_path / "two.ckpt", weights_only=True)
-    assert stored["EnhancementDataModule"] == {"categories": ["rain", "wind"], "next_epoch": 2}
+    assert stored["EnhancementDataModule"] == {
+        "categories": ["rain", "wind"],
+        "next_epoch": 2,
+        "next_batch": 0,
+        "epoch_cut": False,
+        "trained_batches": 6,
+        "batches_per_epoch": 3,
+    }
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

@@ -1,6 +1,7 @@
 """Corpus manifests: two CSV files that list clean speech and noise recordings, checked before anything is trained.
 
 ``speech.csv`` has the columns path, speaker, sex, seconds, split; ``noise.csv`` has path, category, seconds, split.
+An optional ``pairs.csv`` lists published mixtures by their paths: speech, noise, snr_db (may be empty), split.
 Paths are relative to the corpus folder; further columns are ignored. Splits are train, valid and test; no speaker and
 no noise recording may stand in two of them.
 """
@@ -8,6 +9,7 @@ no noise recording may stand in two of them.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +21,8 @@ SPLITS = ("train", "valid", "test")
 SEXES = ("F", "M")
 SPEECH_COLUMNS = ("path", "speaker", "sex", "seconds", "split")
 NOISE_COLUMNS = ("path", "category", "seconds", "split")
+PAIR_COLUMNS = ("speech", "noise", "snr_db", "split")
+OPTIONAL_COLUMNS = ("sex", "snr_db")  # may be empty
 
 
 class CorpusError(ValueError):
@@ -45,6 +49,15 @@ class NoiseRecord:
 
 
 @dataclass(frozen=True)
+class PairRecord:
+    """A published mixture, the sum of both recordings as they are; ``snr_db`` is NaN if it was not published."""
+
+    speech: SpeechRecord
+    noise: NoiseRecord
+    snr_db: float
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Checked manifests.
 
@@ -53,12 +66,14 @@ class Corpus:
         noise: all noise recordings, in manifest order.
         categories: noise categories, sorted; their position is the label ``noise_class``.
         speakers: speakers, sorted; their position is the label ``speaker``.
+        pairs: published mixtures, in manifest order; none without ``pairs.csv``.
     """
 
     speech: tuple[SpeechRecord, ...]
     noise: tuple[NoiseRecord, ...]
     categories: tuple[str, ...]
     speakers: tuple[str, ...]
+    pairs: tuple[PairRecord, ...] = ()
 
     def speech_of(self, split: str) -> list[SpeechRecord]:
         """Return the clean recordings of a split."""
@@ -67,6 +82,10 @@ class Corpus:
     def noise_of(self, split: str) -> list[NoiseRecord]:
         """Return the noise recordings of a split."""
         return [record for record in self.noise if record.split == split]
+
+    def pairs_of(self, split: str) -> list[PairRecord]:
+        """Return the published mixtures of a split."""
+        return [pair for pair in self.pairs if pair.speech.split == split]
 
 
 def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -90,16 +109,43 @@ def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         for column in columns:
-            if not row[column] and column != "sex":
+            if not row[column] and column not in OPTIONAL_COLUMNS:
                 raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
         if row["split"] not in SPLITS:
             raise CorpusError(
                 f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']}'"
             )
-        if row["path"] in seen:
-            raise CorpusError(f"{manifest}, line {line}: path '{row['path']}' is listed twice")
-        seen.add(row["path"])
+        if "path" in columns:
+            if row["path"] in seen:
+                raise CorpusError(f"{manifest}, line {line}: path '{row['path']}' is listed twice")
+            seen.add(row["path"])
     return rows
+
+
+def _read_pairs(root: Path, speech: Sequence[SpeechRecord], noise: Sequence[NoiseRecord]) -> tuple[PairRecord, ...]:
+    """Read ``pairs.csv`` if there is one, and check it against the other manifests."""
+    manifest = root / "pairs.csv"
+    if not manifest.exists():
+        return ()
+    clean = {record.path: record for record in speech}
+    noises = {record.path: record for record in noise}
+    pairs = []
+    for line, row in enumerate(_read_rows(manifest, PAIR_COLUMNS), start=2):
+        pair = clean.get(root / row["speech"]), noises.get(root / row["noise"])
+        for column, record in zip(("speech", "noise"), pair, strict=True):
+            if record is None:
+                raise CorpusError(f"{manifest}, line {line}: {column} '{row[column]}' is not listed in {column}.csv")
+            if record.split != row["split"]:
+                raise CorpusError(
+                    f"{manifest}, line {line}: split is '{row['split']}', but {column} '{row[column]}' stands in "
+                    f"'{record.split}' in {column}.csv"
+                )
+        try:
+            snr_db = float(row["snr_db"] or math.nan)
+        except ValueError as error:
+            raise CorpusError(f"{manifest}, line {line}: snr_db must be a number, got '{row['snr_db']}'") from error
+        pairs.append(PairRecord(clean[root / row["speech"]], noises[root / row["noise"]], snr_db))
+    return tuple(pairs)
 
 
 def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
@@ -162,7 +208,7 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
     """Read and check the manifests of a corpus folder; audio files are checked by :func:`check_audio`.
 
     Args:
-        root: folder with ``speech.csv`` and ``noise.csv``.
+        root: folder with ``speech.csv``, ``noise.csv`` and perhaps ``pairs.csv``.
         splits: splits that must be complete.
 
     Raises:
@@ -185,6 +231,7 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
         noise=tuple(noise),
         categories=tuple(sorted({record.category for record in noise})),
         speakers=tuple(sorted({record.speaker for record in speech})),
+        pairs=_read_pairs(root, speech, noise),
     )
     _check_splits(corpus, root, splits)
     return corpus

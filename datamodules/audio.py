@@ -113,6 +113,10 @@ class AudioReader:
         return samples
 
 
+class AllDamagedError(CorpusError):
+    """Damaged recordings are skipped, and there is no other to draw."""
+
+
 class _Listed(Protocol):
     """A row of a manifest."""
 
@@ -141,7 +145,8 @@ def draw_recording(
         The record and its samples, shape (sample,).
 
     Raises:
-        CorpusError: if all candidates are damaged, or one is and ``reader`` does not skip it.
+        AllDamagedError: if no candidate is left.
+        DamagedRecordingError: if one is damaged and ``reader`` does not skip it.
     """
     candidates = records
     while candidates:
@@ -150,4 +155,4 @@ def draw_recording(
         if samples is not None:
             return candidates[drawn], samples
         candidates = [*candidates[:drawn], *candidates[drawn + 1 :]]
-    raise CorpusError(f"{records[0].path}: damaged, like every other recording of {whose} ({len(records)} in all)")
+    raise AllDamagedError(f"{records[0].path}: damaged, like every other recording of {whose} ({len(records)} in all)")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from datamodules.audio import AudioReader, draw_recording
+from datamodules.audio import AllDamagedError, AudioReader, draw_recording
 from datamodules.augmentation.additional_noise import AdditionalNoise, add_below
 from datamodules.corpus import CorpusError, NoiseRecord
 from datamodules.mixing import Waveform, power_db
@@ -59,6 +59,25 @@ def draw_noise(
     raise CorpusError(f"{record.path}: only silence was found")
 
 
+def _draw_other(
+    categories: Sequence[Sequence[NoiseRecord]],
+    reader: AudioReader,
+    grid: FrameGrid,
+    num_samples: int,
+    rng: np.random.Generator,
+) -> tuple[NoiseRecord, Waveform]:
+    """Draw a category and one of its recordings; another category where only damaged ones are left."""
+    left = list(categories)
+    while True:
+        drawn = int(rng.integers(len(left)))
+        try:
+            return draw_noise(left[drawn], reader, grid, num_samples, rng)
+        except AllDamagedError:  # of this category only the main noise may be usable
+            if len(left) == 1:
+                raise
+            left.pop(drawn)
+
+
 def draw_further_noises(
     main: NoiseRecord,
     noise: Waveform,
@@ -94,8 +113,7 @@ def draw_further_noises(
         )
     total, added = noise, []
     for _ in range(int(rng.integers(settings.count[0], settings.count[1] + 1))):
-        category = others[int(rng.integers(len(others)))]
-        record, further = draw_noise(category, reader, grid, len(noise), rng)
+        record, further = _draw_other(others, reader, grid, len(noise), rng)
         total = add_below(noise, further, float(rng.uniform(*settings.relative_db)), total)
         added.append(record)
     return total, tuple(added)

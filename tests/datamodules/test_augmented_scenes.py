@@ -286,7 +286,7 @@ def test_a_band_limit_holds_for_all_signals(reader: MadeUpReader, seed: int, cut
 
 def test_speech_and_noise_are_equalized_differently(reader: MadeUpReader) -> None:
     settings = only("equalization", equalization=Equalization(1.0, (-12.0, 12.0)))
-    distances = []
+    distances, noise_curves = [], []
     for seed in range(10):
         wet, dry = scene_of(reader, seed, settings).mixture, scene_of(reader, seed, only()).mixture
         curves = []
@@ -295,7 +295,9 @@ def test_speech_and_noise_are_equalized_differently(reader: MadeUpReader) -> Non
             bands = [spectrum[: len(spectrum) // 64 * 64].reshape(64, -1).sum(axis=1) for spectrum in spectra]
             curves.append(10 * np.log10(bands[0] / bands[1]))
         distances.append(np.std(curves[0] - curves[1]))
+        noise_curves.append(curves[1] - curves[1].mean())
     assert np.mean(distances) > 2, "in dB, beside a common gain"
+    assert np.std(noise_curves, axis=0).mean() > 1, "another curve in every mixture"
 
 
 @given(seed=st.integers(0, 2**32 - 1), factor=st.sampled_from([0.8, 0.9, 1.1, 1.25]))

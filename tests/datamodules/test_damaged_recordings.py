@@ -101,7 +101,8 @@ def test_skipped_recordings_are_reported_once_and_others_are_drawn(root: Path) -
 
 @pytest.mark.filterwarnings("ignore:.*data.on_bad_recording")
 def test_what_is_drawn_instead_does_not_depend_on_what_was_met_before(root: Path) -> None:
-    for name in DAMAGED:
+    # Two of three: the second draw may meet damage too, known already or not.
+    for name in (*DAMAGED, "train_F2.flac", "train_rain2.flac"):
         truncate(root / name)
     together = dataset_of(root, skipping())
     items = {key: together[key] for key in KEYS}

@@ -1,9 +1,12 @@
-"""Corpus manifests: two CSV files that list clean speech and noise recordings, checked before anything is trained.
+"""Corpus manifests: CSV files that list clean speech and noise recordings, checked before anything is trained.
 
 ``speech.csv`` has the columns path, speaker, sex, seconds, split; ``noise.csv`` has path, category, seconds, split.
 An optional ``pairs.csv`` lists published mixtures by their paths: speech, noise, snr_db (may be empty), split.
 Paths are relative to the corpus folder; further columns are ignored. Splits are train, valid and test; no speaker and
 no noise recording may stand in two of them.
+
+``rir.csv`` lists room responses with the columns path, seconds and, if wanted, split; it is only read where
+``data.mixing.reverberation`` is on.
 """
 
 from __future__ import annotations
@@ -23,10 +26,15 @@ SPEECH_COLUMNS = ("path", "speaker", "sex", "seconds", "split")
 NOISE_COLUMNS = ("path", "category", "seconds", "split")
 PAIR_COLUMNS = ("speech", "noise", "snr_db", "split")
 OPTIONAL_COLUMNS = ("sex", "snr_db")  # may be empty
+RESPONSE_COLUMNS = ("path", "seconds")
 
 
 class CorpusError(ValueError):
     """A corpus that cannot be used; the message names the file, the field and what was expected."""
+
+
+class DamagedRecordingError(CorpusError):
+    """A recording that cannot be used because of what is in the file, unlike one that the corpus should not list."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,14 @@ class PairRecord:
 
 
 @dataclass(frozen=True)
+class RoomResponse:
+    """One room impulse response; without a split it serves all of them."""
+
+    path: Path
+    split: str | None
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Checked manifests.
 
@@ -67,6 +83,7 @@ class Corpus:
         categories: noise categories, sorted; their position is the label ``noise_class``.
         speakers: speakers, sorted; their position is the label ``speaker``.
         pairs: published mixtures, in manifest order; none without ``pairs.csv``.
+        responses: room responses, in manifest order; empty unless they were asked for.
     """
 
     speech: tuple[SpeechRecord, ...]
@@ -74,6 +91,7 @@ class Corpus:
     categories: tuple[str, ...]
     speakers: tuple[str, ...]
     pairs: tuple[PairRecord, ...] = ()
+    responses: tuple[RoomResponse, ...] = ()
 
     def speech_of(self, split: str) -> list[SpeechRecord]:
         """Return the clean recordings of a split."""
@@ -86,6 +104,10 @@ class Corpus:
     def pairs_of(self, split: str) -> list[PairRecord]:
         """Return the published mixtures of a split."""
         return [pair for pair in self.pairs if pair.speech.split == split]
+
+    def responses_of(self, split: str) -> list[RoomResponse]:
+        """Return the room responses of a split: its own and those of no split."""
+        return [response for response in self.responses if response.split in (split, None)]
 
 
 def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -111,7 +133,7 @@ def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         for column in columns:
             if not row[column] and column not in OPTIONAL_COLUMNS:
                 raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
-        if row["split"] not in SPLITS:
+        if "split" in row and row["split"] not in SPLITS:
             raise CorpusError(
                 f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']}'"
             )
@@ -157,14 +179,15 @@ def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
         resample: accept other rates (they are resampled when read).
 
     Raises:
-        CorpusError: if the file is missing, unreadable, empty, not mono or of another rate.
+        DamagedRecordingError: if the file is unreadable, empty or holds NaN.
+        CorpusError: if it is missing, not mono or of another rate.
     """
     if not path.is_file():
         raise CorpusError(f"{path}: no such audio file")
     try:
         info = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
-        raise CorpusError(f"{path}: not a readable audio file ({error})") from error
+        raise DamagedRecordingError(f"{path}: not a readable audio file ({error})") from error
     if info.channels != 1:
         raise CorpusError(f"{path}: expected mono, got {info.channels} channels")
     if info.samplerate != sample_rate and not resample:
@@ -172,12 +195,13 @@ def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
             f"{path}: expected {sample_rate} Hz, got {info.samplerate} Hz; set data.resample: true to resample"
         )
     if info.frames == 0:
-        raise CorpusError(f"{path}: holds no samples")
+        raise DamagedRecordingError(f"{path}: holds no samples")
     if info.subtype in ("FLOAT", "DOUBLE"):  # only float files can hold anything that is not a number
         for position, block in enumerate(soundfile.blocks(str(path), blocksize=1 << 20, dtype="float32")):
             bad = np.flatnonzero(~np.isfinite(block))
             if bad.size:
-                raise CorpusError(f"{path}: sample {(position << 20) + int(bad[0])} is not finite (NaN or infinite)")
+                sample = (position << 20) + int(bad[0])
+                raise DamagedRecordingError(f"{path}: sample {sample} is not finite (NaN or infinite)")
 
 
 def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
@@ -204,12 +228,30 @@ def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
             raise CorpusError(f"{root / 'noise.csv'}: split '{split}' has no noise of category '{missing[0]}'")
 
 
-def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
+def _read_responses(root: Path, splits: Sequence[str]) -> tuple[RoomResponse, ...]:
+    """Read the room responses, and check that every split has some."""
+    manifest = root / "rir.csv"
+    if not manifest.is_file():
+        raise CorpusError(
+            f"{manifest}: no such manifest; data.mixing.reverberation.probability above 0 needs one, "
+            f"a CSV file with the columns {', '.join(RESPONSE_COLUMNS)}, and split if wanted"
+        )
+    responses = tuple(
+        RoomResponse(root / row["path"], row.get("split")) for row in _read_rows(manifest, RESPONSE_COLUMNS)
+    )
+    for split in splits:
+        if not any(response.split in (split, None) for response in responses):
+            raise CorpusError(f"{manifest}: split '{split}' has no room response")
+    return responses
+
+
+def read_corpus(root: Path, splits: Sequence[str] = SPLITS, responses: bool = False) -> Corpus:
     """Read and check the manifests of a corpus folder; audio files are checked by :func:`check_audio`.
 
     Args:
         root: folder with ``speech.csv``, ``noise.csv`` and perhaps ``pairs.csv``.
         splits: splits that must be complete.
+        responses: read ``rir.csv`` too.
 
     Raises:
         CorpusError: naming the manifest, the line or field, and what was expected.
@@ -232,6 +274,7 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
         categories=tuple(sorted({record.category for record in noise})),
         speakers=tuple(sorted({record.speaker for record in speech})),
         pairs=_read_pairs(root, speech, noise),
+        responses=_read_responses(root, splits) if responses else (),
     )
     _check_splits(corpus, root, splits)
     return corpus

@@ -12,8 +12,9 @@ from torch.utils.data import Dataset
 from datamodules.audio import AudioReader
 from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord
 from datamodules.mixing import active_speech_power
+from datamodules.mixing_settings import MixingSettings
 from datamodules.sampler import ItemKey
-from datamodules.scene import MixingSettings, Scene, draw_scene
+from datamodules.scene import Scene, SceneSources, draw_scene
 from datamodules.targets.base import Target, TargetArray
 from networks.framing import FrameGrid
 
@@ -61,13 +62,14 @@ class MixtureDataset(Dataset[dict[str, Any]]):
             noises[noise.category].append(noise)
         self._speakers = [speakers[speaker] for speaker in sorted(speakers)]
         self._noises = [noises[category] for category in corpus.categories]
+        self._sources = SceneSources(self._noises, corpus.responses_of(split))
 
     def scene(self, key: ItemKey) -> Scene:
         """Draw the scene of a key."""
         rng = np.random.default_rng((self.seed, self.stream, key.epoch, key.index))
         speech = self._speakers[int(rng.integers(len(self._speakers)))]
         noise = self._noises[key.index % len(self._noises)]
-        return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng)
+        return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng, self._sources)
 
     def __getitem__(self, key: ItemKey) -> dict[str, Any]:
         """Return the item of a key.

@@ -1,13 +1,18 @@
-"""Corpus manifests: two CSV files that list clean speech and noise recordings, checked before anything is trained.
+"""Corpus manifests: CSV files that list clean speech and noise recordings, checked before anything is trained.
 
 ``speech.csv`` has the columns path, speaker, sex, seconds, split; ``noise.csv`` has path, category, seconds, split.
+An optional ``pairs.csv`` lists published mixtures by their paths: speech, noise, snr_db (may be empty), split.
 Paths are relative to the corpus folder; further columns are ignored. Splits are train, valid and test; no speaker and
 no noise recording may stand in two of them.
+
+``rir.csv`` lists room responses with the columns path, seconds and, if wanted, split; it is only read where
+``data.mixing.reverberation`` is on.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +24,17 @@ SPLITS = ("train", "valid", "test")
 SEXES = ("F", "M")
 SPEECH_COLUMNS = ("path", "speaker", "sex", "seconds", "split")
 NOISE_COLUMNS = ("path", "category", "seconds", "split")
+PAIR_COLUMNS = ("speech", "noise", "snr_db", "split")
+OPTIONAL_COLUMNS = ("sex", "snr_db")  # may be empty
+RESPONSE_COLUMNS = ("path", "seconds")
 
 
 class CorpusError(ValueError):
     """A corpus that cannot be used; the message names the file, the field and what was expected."""
+
+
+class DamagedRecordingError(CorpusError):
+    """A recording that cannot be used because of what is in the file, unlike one that the corpus should not list."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,23 @@ class NoiseRecord:
 
 
 @dataclass(frozen=True)
+class PairRecord:
+    """A published mixture, the sum of both recordings as they are; ``snr_db`` is NaN if it was not published."""
+
+    speech: SpeechRecord
+    noise: NoiseRecord
+    snr_db: float
+
+
+@dataclass(frozen=True)
+class RoomResponse:
+    """One room impulse response; without a split it serves all of them."""
+
+    path: Path
+    split: str | None
+
+
+@dataclass(frozen=True)
 class Corpus:
     """Checked manifests.
 
@@ -53,12 +82,16 @@ class Corpus:
         noise: all noise recordings, in manifest order.
         categories: noise categories, sorted; their position is the label ``noise_class``.
         speakers: speakers, sorted; their position is the label ``speaker``.
+        pairs: published mixtures, in manifest order; none without ``pairs.csv``.
+        responses: room responses, in manifest order; empty unless they were asked for.
     """
 
     speech: tuple[SpeechRecord, ...]
     noise: tuple[NoiseRecord, ...]
     categories: tuple[str, ...]
     speakers: tuple[str, ...]
+    pairs: tuple[PairRecord, ...] = ()
+    responses: tuple[RoomResponse, ...] = ()
 
     def speech_of(self, split: str) -> list[SpeechRecord]:
         """Return the clean recordings of a split."""
@@ -67,6 +100,14 @@ class Corpus:
     def noise_of(self, split: str) -> list[NoiseRecord]:
         """Return the noise recordings of a split."""
         return [record for record in self.noise if record.split == split]
+
+    def pairs_of(self, split: str) -> list[PairRecord]:
+        """Return the published mixtures of a split."""
+        return [pair for pair in self.pairs if pair.speech.split == split]
+
+    def responses_of(self, split: str) -> list[RoomResponse]:
+        """Return the room responses of a split: its own and those of no split."""
+        return [response for response in self.responses if response.split in (split, None)]
 
 
 def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
@@ -90,16 +131,43 @@ def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
         for column in columns:
-            if not row[column] and column != "sex":
+            if not row[column] and column not in OPTIONAL_COLUMNS:
                 raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
-        if row["split"] not in SPLITS:
+        if "split" in row and row["split"] not in SPLITS:
             raise CorpusError(
                 f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']}'"
             )
-        if row["path"] in seen:
-            raise CorpusError(f"{manifest}, line {line}: path '{row['path']}' is listed twice")
-        seen.add(row["path"])
+        if "path" in columns:
+            if row["path"] in seen:
+                raise CorpusError(f"{manifest}, line {line}: path '{row['path']}' is listed twice")
+            seen.add(row["path"])
     return rows
+
+
+def _read_pairs(root: Path, speech: Sequence[SpeechRecord], noise: Sequence[NoiseRecord]) -> tuple[PairRecord, ...]:
+    """Read ``pairs.csv`` if there is one, and check it against the other manifests."""
+    manifest = root / "pairs.csv"
+    if not manifest.exists():
+        return ()
+    clean = {record.path: record for record in speech}
+    noises = {record.path: record for record in noise}
+    pairs = []
+    for line, row in enumerate(_read_rows(manifest, PAIR_COLUMNS), start=2):
+        pair = clean.get(root / row["speech"]), noises.get(root / row["noise"])
+        for column, record in zip(("speech", "noise"), pair, strict=True):
+            if record is None:
+                raise CorpusError(f"{manifest}, line {line}: {column} '{row[column]}' is not listed in {column}.csv")
+            if record.split != row["split"]:
+                raise CorpusError(
+                    f"{manifest}, line {line}: split is '{row['split']}', but {column} '{row[column]}' stands in "
+                    f"'{record.split}' in {column}.csv"
+                )
+        try:
+            snr_db = float(row["snr_db"] or math.nan)
+        except ValueError as error:
+            raise CorpusError(f"{manifest}, line {line}: snr_db must be a number, got '{row['snr_db']}'") from error
+        pairs.append(PairRecord(clean[root / row["speech"]], noises[root / row["noise"]], snr_db))
+    return tuple(pairs)
 
 
 def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
@@ -111,14 +179,15 @@ def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
         resample: accept other rates (they are resampled when read).
 
     Raises:
-        CorpusError: if the file is missing, unreadable, empty, not mono or of another rate.
+        DamagedRecordingError: if the file is unreadable, empty or holds NaN.
+        CorpusError: if it is missing, not mono or of another rate.
     """
     if not path.is_file():
         raise CorpusError(f"{path}: no such audio file")
     try:
         info = soundfile.info(str(path))
     except soundfile.SoundFileError as error:
-        raise CorpusError(f"{path}: not a readable audio file ({error})") from error
+        raise DamagedRecordingError(f"{path}: not a readable audio file ({error})") from error
     if info.channels != 1:
         raise CorpusError(f"{path}: expected mono, got {info.channels} channels")
     if info.samplerate != sample_rate and not resample:
@@ -126,12 +195,13 @@ def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
             f"{path}: expected {sample_rate} Hz, got {info.samplerate} Hz; set data.resample: true to resample"
         )
     if info.frames == 0:
-        raise CorpusError(f"{path}: holds no samples")
+        raise DamagedRecordingError(f"{path}: holds no samples")
     if info.subtype in ("FLOAT", "DOUBLE"):  # only float files can hold anything that is not a number
         for position, block in enumerate(soundfile.blocks(str(path), blocksize=1 << 20, dtype="float32")):
             bad = np.flatnonzero(~np.isfinite(block))
             if bad.size:
-                raise CorpusError(f"{path}: sample {(position << 20) + int(bad[0])} is not finite (NaN or infinite)")
+                sample = (position << 20) + int(bad[0])
+                raise DamagedRecordingError(f"{path}: sample {sample} is not finite (NaN or infinite)")
 
 
 def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
@@ -158,12 +228,30 @@ def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
             raise CorpusError(f"{root / 'noise.csv'}: split '{split}' has no noise of category '{missing[0]}'")
 
 
-def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
+def _read_responses(root: Path, splits: Sequence[str]) -> tuple[RoomResponse, ...]:
+    """Read the room responses, and check that every split has some."""
+    manifest = root / "rir.csv"
+    if not manifest.is_file():
+        raise CorpusError(
+            f"{manifest}: no such manifest; data.mixing.reverberation.probability above 0 needs one, "
+            f"a CSV file with the columns {', '.join(RESPONSE_COLUMNS)}, and split if wanted"
+        )
+    responses = tuple(
+        RoomResponse(root / row["path"], row.get("split")) for row in _read_rows(manifest, RESPONSE_COLUMNS)
+    )
+    for split in splits:
+        if not any(response.split in (split, None) for response in responses):
+            raise CorpusError(f"{manifest}: split '{split}' has no room response")
+    return responses
+
+
+def read_corpus(root: Path, splits: Sequence[str] = SPLITS, responses: bool = False) -> Corpus:
     """Read and check the manifests of a corpus folder; audio files are checked by :func:`check_audio`.
 
     Args:
-        root: folder with ``speech.csv`` and ``noise.csv``.
+        root: folder with ``speech.csv``, ``noise.csv`` and perhaps ``pairs.csv``.
         splits: splits that must be complete.
+        responses: read ``rir.csv`` too.
 
     Raises:
         CorpusError: naming the manifest, the line or field, and what was expected.
@@ -185,6 +273,8 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS) -> Corpus:
         noise=tuple(noise),
         categories=tuple(sorted({record.category for record in noise})),
         speakers=tuple(sorted({record.speaker for record in speech})),
+        pairs=_read_pairs(root, speech, noise),
+        responses=_read_responses(root, splits) if responses else (),
     )
     _check_splits(corpus, root, splits)
     return corpus

@@ -12,8 +12,9 @@ from torch.utils.data import Dataset
 from datamodules.audio import AudioReader
 from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord
 from datamodules.mixing import active_speech_power
+from datamodules.mixing_settings import MixingSettings
 from datamodules.sampler import ItemKey
-from datamodules.scene import MixingSettings, Scene, draw_scene
+from datamodules.scene import Scene, SceneSources, draw_scene
 from datamodules.shards.schedule import ShardSchedule
 from datamodules.targets.base import Target, TargetArray
 from networks.framing import FrameGrid
@@ -65,16 +66,17 @@ class MixtureDataset(Dataset[dict[str, Any]]):
             noises[noise.category].append(noise)
         self._speakers = [speakers[speaker] for speaker in sorted(speakers)]
         self._noises = [noises[category] for category in corpus.categories]
+        self._sources = SceneSources(self._noises, corpus.responses_of(split))
 
     def scene(self, key: ItemKey) -> Scene:
         """Draw the scene of a key."""
         rng = np.random.default_rng((self.seed, self.stream, key.epoch, key.index))
-        speakers, noises = self._speakers, self._noises
+        speakers, sources = self._speakers, self._sources
         if self.schedule is not None:
-            speakers, noises = self.schedule.pool(key.index, key.epoch)
+            speakers, sources = self.schedule.pool(key.index, key.epoch)
         speech = speakers[int(rng.integers(len(speakers)))]
-        noise = noises[key.index % len(noises)]
-        return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng)
+        noise = sources.categories[key.index % len(sources.categories)]
+        return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng, sources)
 
     def __getitem__(self, key: ItemKey) -> dict[str, Any]:
         """Return the item of a key.

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from datamodules.audio import AudioReader
-from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord, check_audio, read_corpus
+from datamodules.corpus import (
+    Corpus,
+    DamagedRecordingError,
+    NoiseRecord,
+    RoomResponse,
+    SpeechRecord,
+    check_audio,
+    read_corpus,
+)
 from datamodules.dataset import MixtureDataset
+from datamodules.mixing_settings import MixingSettings
 from datamodules.position import TrainingPosition
 from datamodules.sampler import EpochSampler, ResumableLoader, check_equal_batches
-from datamodules.scene import MixingSettings
 from datamodules.shards.archive import CorpusLocation, ShardArchive
 from datamodules.shards.schedule import ShardSchedule, fixed_block
 from datamodules.shards.settings import ShardSettings
@@ -33,7 +41,8 @@ class EnhancementDataModule(LightningDataModule):
     speakers and training noise recordings).
 
     Args:
-        root: folder with ``speech.csv`` and ``noise.csv``, loose or in shards, or a URL of a corpus in shards.
+        root: folder with ``speech.csv`` and ``noise.csv``, and ``rir.csv`` if there is to be reverberation; or a folder
+            or URL of a corpus in shards.
         grid: sample rate in Hz, window and hop in samples.
         targets: computed for every mixture, in this order.
         mixing: how mixtures are drawn.
@@ -49,6 +58,9 @@ class EnhancementDataModule(LightningDataModule):
         num_workers: processes that make mixtures; 0 makes them in the training process.
         cache_mb: decoded audio that each process keeps, in MiB.
         seed: of all mixtures.
+        on_bad_recording: what to do with a recording that is truncated or corrupt: ``error`` stops, ``skip`` warns once
+            in every process that meets it and draws another of the same speaker or category, the same one in every
+            process; it is an error if there is no other.
 
     Raises:
         ValueError: if a number is out of range or the targets are listed in a wrong order.
@@ -71,6 +83,7 @@ class EnhancementDataModule(LightningDataModule):
         num_workers: int = 2,
         cache_mb: int = 512,
         seed: int = 0,
+        on_bad_recording: Literal["error", "skip"] = "error",
     ) -> None:
         super().__init__()
         counts = {
@@ -88,11 +101,9 @@ class EnhancementDataModule(LightningDataModule):
             raise ValueError(f"data.num_workers must not be negative, got {num_workers}")
         if seed < 0:
             raise ValueError(f"data.seed must not be negative, got {seed}")
-        if grid.seconds_to_samples(mixing.segment_s) < grid.window_length:
-            raise ValueError(
-                f"data.mixing.segment_s must span at least one window of {grid.window_length} samples "
-                f"({grid.window_length / grid.sample_rate} s), got {mixing.segment_s}"
-            )
+        if on_bad_recording not in ("error", "skip"):
+            raise ValueError(f"data.on_bad_recording must be error or skip, got {on_bad_recording!r}")
+        mixing.check_grid(grid)
         check_order(targets)
         self.shards = shards or ShardSettings()
         self.location = CorpusLocation(root, self.shards)
@@ -107,7 +118,7 @@ class EnhancementDataModule(LightningDataModule):
         self.counts = counts
         self.num_workers = num_workers
         self.seed = seed
-        self.reader = AudioReader(grid.sample_rate, cache_mb)
+        self.reader = AudioReader(grid.sample_rate, cache_mb, on_bad_recording)
         self._corpus: Corpus | None = None
         self._position = TrainingPosition(train_mixtures, batch_size)
         self._loaders: dict[tuple[str, int, int], DataLoader[dict[str, Any]]] = {}
@@ -124,7 +135,7 @@ class EnhancementDataModule(LightningDataModule):
             generate(self.synthetic, self.root, self.grid, progress=True)
         self.location.fetch_manifests()
         splits = self._splits()
-        corpus = read_corpus(self.root, splits)
+        corpus = self._read(splits)
         self._check_recordings(corpus, splits)
         for target in self.targets:
             target.prepare(corpus, splits, self.reader, self.grid)
@@ -135,19 +146,25 @@ class EnhancementDataModule(LightningDataModule):
         if archive is not None:
             archive.check(self.grid.sample_rate, self.resample)
             return
-        recordings: list[SpeechRecord | NoiseRecord] = [*corpus.speech, *corpus.noise]
-        used = [record.path for record in recordings if record.split in splits]
+        recordings: list[SpeechRecord | NoiseRecord | RoomResponse] = [*corpus.speech, *corpus.noise, *corpus.responses]
+        used = [record.path for record in recordings if record.split in (*splits, None)]
         for path in tqdm(used, desc="Checking audio", unit="file", leave=False):
-            check_audio(path, self.grid.sample_rate, self.resample)
+            try:
+                check_audio(path, self.grid.sample_rate, self.resample)
+            except DamagedRecordingError as error:
+                self.reader.skip_or_raise(path, error)
 
     def setup(self, stage: str) -> None:
         """Read the manifests; called in every process, before a checkpoint is loaded."""
-        self._corpus = read_corpus(self.root, self._splits())
+        self._corpus = self._read(self._splits())
         self.reader.archive = self.location.archive()
         for target in self.targets:
             target.attach(self.reader)
         if stage == "fit":
             self._position.reset()
+
+    def _read(self, splits: tuple[str, ...]) -> Corpus:
+        return read_corpus(self.root, splits, responses=self.mixing.needs_responses)
 
     @property
     def corpus(self) -> Corpus:

@@ -79,27 +79,20 @@ class Mixture(NamedTuple):
     noise: Waveform
 
 
-def mix(clean: Waveform, noise: Waveform, snr_db: float, level_dbfs: float, hop_length: int) -> Mixture:
-    """Mix speech and noise.
+def noise_at_snr(clean: Waveform, noise: Waveform, snr_db: float, hop_length: int) -> Waveform:
+    """Scale noise to an SNR.
 
     Args:
         clean: speech, shape (sample,), not silent.
         noise: noise of the same length, not silent.
         snr_db: active speech power over mean noise power.
-        level_dbfs: level of the mixture; lowered where its peak would pass full scale, the SNR unchanged.
         hop_length: samples over which speech activity is decided.
 
     Returns:
-        The scaled signals.
+        The scaled noise, shape (sample,).
 
     Raises:
         ValueError: if the lengths differ or a signal is silent.
-
-    Example:
-        >>> tone = np.sin(np.arange(4096, dtype=np.float32))
-        >>> mixture = mix(tone, -tone[::-1].copy(), snr_db=6.0, level_dbfs=-30.0, hop_length=256)
-        >>> round(float(power_db(np.mean(mixture.clean**2)) - power_db(np.mean(mixture.noise**2))), 2)
-        6.0
     """
     if clean.shape != noise.shape:
         raise ValueError(f"clean and noise must have the same length, got {len(clean)} and {len(noise)} samples")
@@ -108,10 +101,41 @@ def mix(clean: Waveform, noise: Waveform, snr_db: float, level_dbfs: float, hop_
     if speech_power <= POWER_FLOOR or noise_power <= POWER_FLOOR:
         raise ValueError("clean and noise must not be silent")
     noise_gain = np.sqrt(speech_power / noise_power * 10 ** (-snr_db / 10))
-    noise = (noise * noise_gain).astype(np.float32)
+    return (noise * noise_gain).astype(np.float32)
+
+
+def scale_to_level(clean: Waveform, noise: Waveform, level_dbfs: float) -> Mixture:
+    """Sum speech and noise and bring the sum to a level.
+
+    Args:
+        clean: speech, shape (sample,).
+        noise: all else, of the same length.
+        level_dbfs: level of the mixture; lowered where a peak would pass full scale.
+
+    Returns:
+        The signals, all scaled by one gain.
+    """
     noisy = clean + noise
     gain = np.sqrt(10 ** (level_dbfs / 10) / max(float(np.mean(noisy.astype(np.float64) ** 2)), POWER_FLOOR))
     peak = max(float(np.abs(noisy).max()), float(np.abs(clean).max()), float(np.abs(noise).max()))
     gain = np.float32(min(gain, PEAK_LIMIT / peak))
     clean, noise = clean * gain, noise * gain
     return Mixture(clean + noise, clean, noise)
+
+
+def mix(clean: Waveform, noise: Waveform, snr_db: float, level_dbfs: float, hop_length: int) -> Mixture:
+    """Mix speech and noise at an SNR and a level: :func:`noise_at_snr`, then :func:`scale_to_level`.
+
+    Example:
+        >>> tone = np.sin(np.arange(4096, dtype=np.float32))
+        >>> mixture = mix(tone, -tone[::-1].copy(), snr_db=6.0, level_dbfs=-30.0, hop_length=256)
+        >>> round(float(power_db(np.mean(mixture.clean**2)) - power_db(np.mean(mixture.noise**2))), 2)
+        6.0
+    """
+    return scale_to_level(clean, noise_at_snr(clean, noise, snr_db, hop_length), level_dbfs)
+
+
+def measured_snr_db(mixture: Mixture, hop_length: int) -> float:
+    """Return the power of the active clean speech over the mean power of all else, in dB."""
+    noise_power = float(np.mean(mixture.noise.astype(np.float64) ** 2))
+    return float(power_db(active_speech_power(mixture.clean, hop_length)) - power_db(noise_power))

@@ -1,76 +1,35 @@
-"""Drawing a scene: which speech, which pauses, which noise, at which SNR and level."""
+"""Drawing a scene: speech, noise and the room they are in, mixed at a drawn SNR and level.
+
+The order of operations, and what the target is after each, is in ``docs/mixing.md``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from datamodules.audio import AudioReader
-from datamodules.corpus import CorpusError, NoiseRecord, SpeechRecord
-from datamodules.mixing import Mixture, Waveform, active_speech_power, mix, power_db
+from datamodules.audio import AudioReader, draw_recording
+from datamodules.augmentation.bandwidth import limit_band
+from datamodules.augmentation.base import Layers
+from datamodules.augmentation.clipping import clip_peaks
+from datamodules.augmentation.equalization import equalize_layers
+from datamodules.augmentation.reverberation import (
+    Reverberation,
+    SplitResponse,
+    reverberate,
+    reverberate_noise,
+    split_response,
+)
+from datamodules.background import draw_further_noises, draw_noise
+from datamodules.corpus import CorpusError, NoiseRecord, RoomResponse, SpeechRecord
+from datamodules.excerpts import Excerpt, draw_speech
+from datamodules.mixing import Mixture, measured_snr_db, noise_at_snr, scale_to_level
+from datamodules.mixing_settings import MixingSettings
 from networks.framing import FrameGrid
 
-FADE_S = 0.008  # at the cuts of an excerpt: no click, shorter than a frame
-SNAP_S = 0.2  # a cut moves at most this far to the quietest hop
-LOOP_FADE_S = 0.05  # where a short noise recording is repeated
-MAX_DRAWS = 20  # of an excerpt that turns out silent
-SILENCE_DBFS = -70.0
-
-
-@dataclass(frozen=True)
-class MixingSettings:
-    """How mixtures are drawn; every pair is the range of a uniform distribution.
-
-    Args:
-        segment_s: length of a mixture in seconds, rounded down to whole hops.
-        snr_db: active speech power over noise power.
-        level_dbfs: level of the mixture.
-        excerpt_s: length of a piece of speech between two pauses.
-        pause_s: length of a pause.
-
-    Raises:
-        ValueError: if a range is reversed, a length is not positive, or the shortest pause fills the mixture.
-    """
-
-    segment_s: float = 4.0
-    snr_db: tuple[float, float] = (-5.0, 15.0)
-    level_dbfs: tuple[float, float] = (-35.0, -18.0)
-    excerpt_s: tuple[float, float] = (1.0, 3.0)
-    pause_s: tuple[float, float] = (0.2, 1.2)
-
-    def __post_init__(self) -> None:
-        for name in ("snr_db", "level_dbfs", "excerpt_s", "pause_s"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ValueError(f"data.mixing.{name}: the first value must not exceed the second, got [{low}, {high}]")
-        if self.segment_s <= 0 or self.excerpt_s[0] <= 0 or self.pause_s[0] < 0:
-            raise ValueError("data.mixing: segment_s and excerpt_s must be positive and pause_s not negative")
-        if self.pause_s[0] >= self.segment_s:
-            raise ValueError(
-                f"data.mixing.pause_s: the shortest pause must be shorter than segment_s ({self.segment_s} s), "
-                f"got {list(self.pause_s)}; no speech would fit"
-            )
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """A piece of a clean recording inside a mixture; all values are in samples and multiples of the hop.
-
-    Attributes:
-        path: the recording.
-        source_start: first sample in the recording.
-        start: first sample in the mixture.
-        length: number of samples.
-    """
-
-    path: Path
-    source_start: int
-    start: int
-    length: int
+__all__ = ["Excerpt", "MixingSettings", "Scene", "SceneSources", "draw_scene"]
 
 
 @dataclass(frozen=True)
@@ -81,9 +40,10 @@ class Scene:
         grid: sample-to-frame alignment.
         mixture: noisy, clean and noise waveforms, each (sample,).
         excerpts: where the speech comes from.
-        snr_db: of the mixture, over active speech.
+        snr_db: of the mixture: power of the active clean speech over mean power of all that is not target.
         speech: any record of the speaker (speaker and sex are the same in all).
-        noise: the noise recording.
+        noise: the noise recording that names the class.
+        further_noise: recordings added below it.
     """
 
     grid: FrameGrid
@@ -92,6 +52,7 @@ class Scene:
     snr_db: float
     speech: SpeechRecord
     noise: NoiseRecord
+    further_noise: tuple[NoiseRecord, ...] = ()
 
     @property
     def num_frames(self) -> int:
@@ -99,113 +60,17 @@ class Scene:
         return self.grid.num_frames(len(self.mixture.noisy))
 
 
-def _snap(powers: NDArray[np.float64], hop: int, reach: int) -> int:
-    """Move a cut to the quietest hop within reach."""
-    low = max(hop - reach, 0)
-    window = powers[low : hop + reach + 1]
-    return low + int(window.argmin()) if window.size else hop
+@dataclass(frozen=True)
+class SceneSources:
+    """Recordings of a split that augmentations draw from.
 
-
-def _draw_excerpt(
-    recording: Waveform, grid: FrameGrid, settings: MixingSettings, rng: np.random.Generator
-) -> tuple[int, int]:
-    """Return start and length of an excerpt in whole hops of the recording, cut where it is quiet."""
-    hop = grid.hop_length
-    hops = recording[: grid.floor_to_hop(len(recording))].reshape(-1, hop)
-    powers = np.einsum("hs,hs->h", hops, hops, dtype=np.float64)
-    wanted = max(1, grid.seconds_to_samples(rng.uniform(*settings.excerpt_s)) // hop)
-    if wanted >= len(powers):
-        return 0, len(powers)
-    first = int(rng.integers(len(powers) - wanted + 1))
-    reach = min(grid.seconds_to_samples(SNAP_S) // hop, wanted // 4)
-    start = _snap(powers, first, reach)
-    stop = _snap(powers, first + wanted, reach)
-    return start, max(stop - start, 1)
-
-
-def draw_speech(
-    records: Sequence[SpeechRecord],
-    reader: AudioReader,
-    grid: FrameGrid,
-    settings: MixingSettings,
-    num_samples: int,
-    rng: np.random.Generator,
-) -> tuple[Waveform, tuple[Excerpt, ...]]:
-    """Join excerpts of one speaker with pauses.
-
-    Excerpts start on whole hops both in the recording and in the result, so that anything known per frame of the
-    recording is known per frame of the mixture.
-
-    Args:
-        records: recordings of one speaker.
-        reader: reads them.
-        grid: sample-to-frame alignment.
-        settings: lengths of excerpts and pauses.
-        num_samples: length of the result.
-        rng: source of randomness.
-
-    Returns:
-        Waveform of shape (sample,), and the excerpts.
-
-    Raises:
-        CorpusError: if only silence could be drawn.
+    Attributes:
+        categories: recordings of every noise category.
+        responses: room responses.
     """
-    hop = grid.hop_length
-    fade_length = grid.seconds_to_samples(FADE_S)
-    fade = np.linspace(0.0, 1.0, fade_length, dtype=np.float32)
-    for _ in range(MAX_DRAWS):
-        clean = np.zeros(num_samples, dtype=np.float32)
-        excerpts: list[Excerpt] = []
-        position = grid.floor_to_hop(grid.seconds_to_samples(rng.uniform(*settings.pause_s)))
-        while position + hop <= num_samples:
-            record = records[int(rng.integers(len(records)))]
-            recording = reader.read(record.path)
-            if len(recording) < hop:
-                raise CorpusError(f"{record.path}: shorter than one hop of {hop} samples")
-            start, length = _draw_excerpt(recording, grid, settings, rng)
-            length = min(length, (num_samples - position) // hop)
-            piece = recording[start * hop : (start + length) * hop].copy()
-            if len(piece) > 2 * fade_length:
-                piece[:fade_length] *= fade
-                piece[-fade_length:] *= fade[::-1]
-            clean[position : position + len(piece)] = piece
-            excerpts.append(Excerpt(record.path, start * hop, position, len(piece)))
-            position += len(piece) + grid.floor_to_hop(grid.seconds_to_samples(rng.uniform(*settings.pause_s)))
-        if power_db(active_speech_power(clean, hop)) > SILENCE_DBFS:
-            return clean, tuple(excerpts)
-    raise CorpusError(f"{records[0].path}: only silence was found in the recordings of '{records[0].speaker}'")
 
-
-def _loop(recording: Waveform, num_samples: int, fade_length: int, start: int) -> Waveform:
-    """Repeat a short recording with cross-fades until it is long enough, beginning at ``start``."""
-    fade_length = min(fade_length, len(recording) // 4)
-    period = recording[: len(recording) - fade_length].copy()
-    if fade_length > 0:
-        ramp = np.linspace(0.0, 1.0, fade_length, dtype=np.float32)
-        # equal-power: head and tail of a recording are not correlated
-        period[:fade_length] = period[:fade_length] * np.sqrt(ramp) + recording[-fade_length:] * np.sqrt(1 - ramp)
-    # The start is moved in the seamless period: moved in the recording, its end would meet its beginning unfaded.
-    return np.tile(np.roll(period, -start), -(-num_samples // len(period)))
-
-
-def draw_noise(
-    record: NoiseRecord, reader: AudioReader, grid: FrameGrid, num_samples: int, rng: np.random.Generator
-) -> Waveform:
-    """Cut a random excerpt of a noise recording that is not silent, repeating short recordings.
-
-    Raises:
-        CorpusError: if only silence could be drawn.
-    """
-    recording = reader.read(record.path)
-    if len(recording) < num_samples:
-        start = int(rng.integers(len(recording)))
-        recording = _loop(recording, num_samples, grid.seconds_to_samples(LOOP_FADE_S), start)
-    for _ in range(MAX_DRAWS):
-        start = int(rng.integers(len(recording) - num_samples + 1))
-        noise = recording[start : start + num_samples]
-        if power_db(float(np.mean(noise**2))) > SILENCE_DBFS:
-            return noise
-    raise CorpusError(f"{record.path}: only silence was found")
+    categories: Sequence[Sequence[NoiseRecord]] = ()
+    responses: Sequence[RoomResponse] = ()
 
 
 def draw_scene(
@@ -215,6 +80,7 @@ def draw_scene(
     grid: FrameGrid,
     settings: MixingSettings,
     rng: np.random.Generator,
+    sources: SceneSources | None = None,
 ) -> Scene:
     """Draw one mixture.
 
@@ -223,13 +89,108 @@ def draw_scene(
         noise: recordings of one category.
         reader: reads them.
         grid: sample-to-frame alignment.
-        settings: ranges of everything that is drawn.
-        rng: the only source of randomness.
+        settings: ranges of everything that is drawn, and augmentations.
+        rng: the only source of randomness; augmentations use generators derived from its seed.
+        sources: what augmentations draw from; needed by additional noise and reverberation.
+
+    Raises:
+        CorpusError: if there is nothing but silence or damaged recordings to draw from.
     """
+    sources = sources or SceneSources()
     num_samples = grid.floor_to_hop(grid.seconds_to_samples(settings.segment_s))
     clean, excerpts = draw_speech(speech, reader, grid, settings, num_samples, rng)
-    noise_record = noise[int(rng.integers(len(noise)))]
-    background = draw_noise(noise_record, reader, grid, num_samples, rng)
+    record, background = draw_noise(noise, reader, grid, num_samples, rng)
     snr_db = float(rng.uniform(*settings.snr_db))
-    mixture = mix(clean, background, snr_db, float(rng.uniform(*settings.level_dbfs)), grid.hop_length)
-    return Scene(grid, mixture, excerpts, snr_db, speech[0], noise_record)
+    level_dbfs = float(rng.uniform(*settings.level_dbfs))
+
+    further: tuple[NoiseRecord, ...] = ()
+    if settings.additional_noise and (child := settings.additional_noise.decide(rng)):
+        background, further = draw_further_noises(
+            record, background, sources.categories, reader, grid, settings.additional_noise, child
+        )
+    layers = _filter(Layers(clean, None, background), settings, sources.responses, reader, grid, rng)
+    mixture, exact = _mix(layers, snr_db, level_dbfs, settings, grid, rng)
+    if not exact:
+        snr_db = measured_snr_db(mixture, grid.hop_length)
+    return Scene(grid, mixture, excerpts, snr_db, speech[0], record, further)
+
+
+def _filter(
+    layers: Layers,
+    settings: MixingSettings,
+    responses: Sequence[RoomResponse],
+    reader: AudioReader,
+    grid: FrameGrid,
+    rng: np.random.Generator,
+) -> Layers:
+    """Apply what happens between a source and the microphone, all of it linear."""
+    if settings.equalization and (child := settings.equalization.decide(rng)):
+        layers = equalize_layers(layers, settings.equalization, grid.sample_rate, child)
+    if settings.reverberation and (child := settings.reverberation.decide(rng)):
+        layers = _reverberate(layers, settings.reverberation, responses, reader, grid, child)
+    if settings.band_limit and (child := settings.band_limit.decide(rng)):
+        layers = limit_band(layers, settings.band_limit.draw(child), grid.sample_rate)
+    return layers
+
+
+def _reverberate(
+    layers: Layers,
+    settings: Reverberation,
+    responses: Sequence[RoomResponse],
+    reader: AudioReader,
+    grid: FrameGrid,
+    rng: np.random.Generator,
+) -> Layers:
+    """Put the speech into a drawn room, and the noise if drawn, at another place."""
+    used, response = _draw_response(responses, settings, reader, grid, rng)
+    target, late = reverberate(layers.target, response)
+    noise = layers.noise
+    if rng.random() < settings.noise_probability:
+        others = [response for response in responses if response.path != used.path]
+        noise = reverberate_noise(noise, _draw_response(others, settings, reader, grid, rng)[1])
+    return Layers(target, late, noise)
+
+
+def _draw_response(
+    responses: Sequence[RoomResponse],
+    settings: Reverberation,
+    reader: AudioReader,
+    grid: FrameGrid,
+    rng: np.random.Generator,
+) -> tuple[RoomResponse, SplitResponse]:
+    """Draw a room response and split it into early and late."""
+    if not responses:
+        raise CorpusError(
+            "data.mixing.reverberation.probability is above 0, but the split has no room responses, or with "
+            "noise_probability above 0 only one; expected rir.csv to list them"
+        )
+    record, samples = draw_recording(responses, reader, rng, "the room responses of the split")
+    if not samples.any():
+        raise CorpusError(f"{record.path}: the room response is silent")
+    return record, split_response(samples, grid.seconds_to_samples(settings.early_ms / 1000))
+
+
+def _mix(
+    layers: Layers,
+    snr_db: float,
+    level_dbfs: float,
+    settings: MixingSettings,
+    grid: FrameGrid,
+    rng: np.random.Generator,
+) -> tuple[Mixture, bool]:
+    """Sum the layers at an SNR and a level.
+
+    The SNR is that of target and background; late reverberation and clipping come on top of the noise.
+
+    Returns:
+        The mixture, and whether its SNR is still the one that was asked for.
+    """
+    noise = noise_at_snr(layers.target, layers.noise, snr_db, grid.hop_length)
+    exact = layers.late is None
+    if layers.late is not None:
+        noise = noise + layers.late
+    if settings.clipping and (child := settings.clipping.decide(rng)):
+        overdrive_db = float(child.uniform(*settings.clipping.overdrive_db))
+        noise = clip_peaks(layers.target + noise, overdrive_db) - layers.target
+        exact = False
+    return scale_to_level(layers.target, noise, level_dbfs), exact

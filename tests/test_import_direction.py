@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-PACKAGES = ("networks", "datamodules", "probes", "reports", "lightning_modules", "callbacks")
+PACKAGES = ("networks", "datamodules", "probes", "reports", "lightning_modules", "callbacks", "corpora", "commands")
 # Who may import what of ours, besides itself. The longest matching importer counts.
 ALLOWED: dict[str, set[str]] = {
     "networks": set(),
@@ -23,6 +23,8 @@ ALLOWED: dict[str, set[str]] = {
     "lightning_modules.cli": {"datamodules.corpus"},
     "lightning_modules.enhancement_cli": {"networks", "datamodules"},
     "callbacks": {"networks", "datamodules.rating", "probes", "reports", "lightning_modules"},
+    "corpora": {"datamodules.corpus"},
+    "commands": {"corpora", "datamodules.corpus"},
 }
 # Prints what an import changed of the state that all code of a process shares.
 IMPORT_PROBE = """

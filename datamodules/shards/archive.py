@@ -10,11 +10,11 @@ from pathlib import Path
 
 from datamodules.corpus import CorpusError
 from datamodules.shards.layout import (
-    MANIFESTS,
     SHARD_LIST,
     Member,
     ShardFile,
     is_sharded,
+    listed_manifests,
     read_members,
     read_shard_list,
 )
@@ -108,13 +108,17 @@ class CorpusLocation:
         if self.url is None:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name in (SHARD_LIST, *MANIFESTS):
-            try:
-                retried(partial(self._fetch, name), f"{self.url}/{name}", self.settings.attempts)
-            except ShardError as error:
-                raise CorpusError(f"data.root: {error}; expected a corpus in shards") from error
+        try:
+            self._fetch(SHARD_LIST)
+            for name in listed_manifests(read_shard_list(self.folder)):
+                self._fetch(name)
+        except ShardError as error:
+            raise CorpusError(f"data.root: {error}; expected a corpus in shards") from error
 
     def _fetch(self, name: str) -> None:
+        retried(partial(self._copy, name), f"{self.url}/{name}", self.settings.attempts)
+
+    def _copy(self, name: str) -> None:
         filesystem, base = connect(self.url or "")
         content = filesystem.cat_file(f"{base}/{name}")
         handle, part = tempfile.mkstemp(dir=self.folder, prefix=f".{name}.", suffix=".part")

@@ -2,7 +2,8 @@
 
 ``shards.csv`` has the columns shard, bytes, sha256, sample_rate, pitch; the manifests ``speech.csv`` and ``noise.csv``
 have, besides their usual columns, ``offset`` and ``bytes`` of every recording in its shard, and ``speech.csv`` may have
-``pitch_offset`` and ``pitch_bytes`` of its pitch track. ``path`` is ``SHARD.tar/MEMBER``.
+``pitch_offset`` and ``pitch_bytes`` of its pitch track. ``rir.csv`` is like ``noise.csv``, and there only if the corpus
+has room responses. ``path`` is ``SHARD.tar/MEMBER``.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from typing import NamedTuple
 
 from datamodules.corpus import CorpusError
 
-KINDS = ("speech", "noise")
+KINDS = ("speech", "noise", "rir")
 SHARD_LIST = "shards.csv"
-MANIFESTS = ("noise.csv", "speech.csv")
+MANIFESTS = ("rir.csv", "noise.csv", "speech.csv")  # in the order of writing
 SHARD_COLUMNS = ("shard", "bytes", "sha256", "sample_rate", "pitch")
 POSITION_COLUMNS = ("offset", "bytes")
 PITCH_COLUMNS = ("pitch_offset", "pitch_bytes")
@@ -112,14 +113,20 @@ def read_shard_list(folder: Path) -> dict[str, ShardFile]:
     return {shard.name: shard for shard in shards}
 
 
+def listed_manifests(shards: Iterable[str]) -> list[str]:
+    """Return the manifests of a corpus with these shards: that of room responses is there only if they are."""
+    kinds = {name.split("-")[0] for name in shards}
+    return [name for name in MANIFESTS if name != "rir.csv" or "rir" in kinds]
+
+
 def read_members(folder: Path, shards: dict[str, ShardFile]) -> dict[Path, Member]:
-    """Read where every recording of both manifests lies; keys are the paths of its corpus records.
+    """Read where every recording of the manifests lies; keys are the paths of its corpus records.
 
     Raises:
         CorpusError: naming manifest, path and column of an entry that does not lie in a listed shard.
     """
     members: dict[Path, Member] = {}
-    for name in MANIFESTS:
+    for name in listed_manifests(shards):
         with (folder / name).open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file):
                 members[folder / row["path"]] = _member(folder / name, row, shards)

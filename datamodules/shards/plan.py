@@ -124,3 +124,17 @@ def plan_noise(sources: list[Source], split: str, limit: int) -> list[PlannedSha
                 shards[target].sources.append(source)
                 loads[target] += source.num_bytes
     return shards
+
+
+def plan_responses(sources: list[Source], split: str, limit: int) -> list[PlannedShard]:
+    """Cut room responses into shards of about equal size, neighbours apart, since they are of the same room.
+
+    Args:
+        sources: responses of one split, or of none, not empty.
+        split: its name.
+        limit: wanted size of a shard in bytes.
+    """
+    # two in every shard where possible: reverberant noise needs one beside that of the speech
+    most = max(1, len(sources) // 2)
+    count = min(max(1, math.ceil(sum(source.num_bytes for source in sources) / limit)), most)
+    return [PlannedShard(shard_name("rir", split, number), sources[number::count]) for number in range(count)]

@@ -9,19 +9,20 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from datamodules.corpus import Corpus, CorpusError, NoiseRecord, SpeechRecord
+from datamodules.corpus import Corpus, CorpusError, NoiseRecord, RoomResponse, SpeechRecord
+from datamodules.scene import SceneSources
 
-SPEECH_DRAW, NOISE_DRAW = 1, 2  # keep the two permutations apart
+SPEECH_DRAW, NOISE_DRAW, RESPONSE_DRAW = 1, 2, 3  # keep the permutations apart
 
 
 class Pool(NamedTuple):
-    """What a mixture may be drawn from: recordings by speaker, and by noise category in the order of the corpus."""
+    """What a mixture may be drawn from: recordings by speaker, noise by category of the corpus, and room responses."""
 
     speech: list[list[SpeechRecord]]
-    noise: list[list[NoiseRecord]]
+    sources: SceneSources
 
 
-Record = TypeVar("Record", SpeechRecord, NoiseRecord)
+Record = TypeVar("Record", SpeechRecord, NoiseRecord, RoomResponse)
 
 
 def _by_shard(records: Iterable[Record]) -> dict[str, list[Record]]:
@@ -33,7 +34,7 @@ def _by_shard(records: Iterable[Record]) -> dict[str, list[Record]]:
 
 
 class ShardSchedule:
-    """Gives every block of consecutive mixtures one speech shard and one noise shard.
+    """Gives every block of consecutive mixtures one speech shard, one noise shard and one of room responses, if any.
 
     Blocks are counted on through the epochs, and shards are visited in rounds: each once per round, in an order drawn
     anew for every round. So every shard takes part however short an epoch is.
@@ -57,6 +58,8 @@ class ShardSchedule:
         self.stream = stream
         speech, noise = _by_shard(corpus.speech_of(split)), _by_shard(corpus.noise_of(split))
         self.speech_shards, self.noise_shards = sorted(speech), sorted(noise)
+        self._responses = _by_shard(corpus.responses_of(split))
+        self.response_shards = sorted(self._responses)
         self._speech: dict[str, list[list[SpeechRecord]]] = {}
         for name, spoken in speech.items():
             speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
@@ -76,7 +79,7 @@ class ShardSchedule:
 
     def shards(self, index: int, epoch: int) -> tuple[str, str]:
         """Return the names of the speech shard and the noise shard of a mixture."""
-        visit = epoch * self.blocks_per_epoch + index // self.block
+        visit = self._visit(index, epoch)
         return (
             self.speech_shards[self._place(visit, len(self.speech_shards), SPEECH_DRAW)],
             self.noise_shards[self._place(visit, len(self.noise_shards), NOISE_DRAW)],
@@ -85,7 +88,15 @@ class ShardSchedule:
     def pool(self, index: int, epoch: int) -> Pool:
         """Return what a mixture may be drawn from."""
         speech, noise = self.shards(index, epoch)
-        return Pool(self._speech[speech], self._noise[noise])
+        responses: list[RoomResponse] = []
+        if self.response_shards:
+            place = self._place(self._visit(index, epoch), len(self.response_shards), RESPONSE_DRAW)
+            responses = self._responses[self.response_shards[place]]
+        return Pool(self._speech[speech], SceneSources(self._noise[noise], responses))
+
+    def _visit(self, index: int, epoch: int) -> int:
+        """Return the number of a mixture's block, counted on through the epochs."""
+        return epoch * self.blocks_per_epoch + index // self.block
 
     def _place(self, visit: int, num_shards: int, draw: int) -> int:
         """Return the shard of a visit: visits of one round follow one permutation."""

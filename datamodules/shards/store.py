@@ -123,15 +123,19 @@ class CachedStore:
         self.attempts = attempts
 
     def check(self, shards: list[ShardFile]) -> None:
-        """Check that the cache holds at least the two shards that a mixture is drawn from.
+        """Check that the cache holds at least the shards that a mixture is drawn from, one of each kind.
 
         Raises:
             CorpusError: if its bound is too small.
         """
-        needed = sum(sorted(shard.num_bytes for shard in shards)[-2:])
+        largest: dict[str, int] = {}
+        for shard in shards:
+            kind = shard.name.split("-")[0]
+            largest[kind] = max(largest.get(kind, 0), shard.num_bytes)
+        needed = sum(largest.values())
         if needed > self.bound_bytes:
             raise CorpusError(
-                f"data.shards.cache_gb: the two largest shards take {needed / 2**30:.3g} GiB, "
+                f"data.shards.cache_gb: the largest shards of {', '.join(largest)} take {needed / 2**30:.3g} GiB, "
                 f"got {self.bound_bytes / 2**30:.3g}"
             )
 
@@ -154,7 +158,7 @@ class CachedStore:
             self._fetch(shard)
         raise ShardError(
             f"{path}: removed {MAX_REMOVALS} times before it was read; raise data.shards.cache_gb "
-            f"({self.bound_bytes / 2**30:.3g} GiB) to hold two shards for every process"
+            f"({self.bound_bytes / 2**30:.3g} GiB) to hold a shard of each kind for every process"
         )
 
     def _fetch(self, shard: ShardFile) -> None:

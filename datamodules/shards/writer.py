@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ from datamodules.shards.layout import (
     is_sharded,
 )
 from datamodules.shards.locks import locked
-from datamodules.shards.plan import PlannedShard, Source, member_name, plan_noise, plan_speech
+from datamodules.shards.plan import PlannedShard, Source, member_name, plan_noise, plan_responses, plan_speech
 from datamodules.shards.tar import AUDIO_SUFFIX, Sample, WrittenShard, load_tar_writer, replace_text, write_tar
 from datamodules.targets.pitch import CREPE_RATE, describe_settings, encode_track, track_pitch
 from networks.framing import FrameGrid
@@ -36,6 +37,8 @@ from networks.framing import FrameGrid
 LAYOUT_VERSION = 1  # part of every fingerprint: raise it when shards of older versions must be written anew
 JOURNAL = ".journal"  # folder beside the shards: what is known of every finished one
 PITCH_BATCH = 64
+EVERY_SPLIT = "all"  # names the shards of room responses without a split
+PLANS = {"speech": plan_speech, "noise": plan_noise, "rir": plan_responses}
 
 
 class ShardReport(NamedTuple):
@@ -98,9 +101,13 @@ def write_shards(
     if is_sharded(root):
         raise CorpusError(f"{root}: holds shards already; expected a folder of loose recordings")
     load_tar_writer()  # says what is missing before hours of work
-    read_corpus(root, splits=())
+    has_responses = (root / "rir.csv").is_file()
+    read_corpus(root, splits=(), responses=has_responses)
+    if (root / "pairs.csv").is_file():
+        warnings.warn(f"{root / 'pairs.csv'} is not carried over: published mixtures need loose files", stacklevel=2)
     stored = _Format(sample_rate, pitch, f0_range_hz)
-    planned = {kind: _plan(root, kind, int(shard_mb * 2**20)) for kind in KINDS}
+    kinds = [kind for kind in KINDS if kind != "rir" or has_responses]
+    planned = {kind: _plan(root, kind, int(shard_mb * 2**20)) for kind in kinds}
     out.mkdir(parents=True, exist_ok=True)
     try:
         with locked(out / ".lock", wait=False):
@@ -114,10 +121,10 @@ def _plan(root: Path, kind: str, limit: int) -> list[PlannedShard]:
     with (root / f"{kind}.csv").open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     shards = []
-    for split in SPLITS:
+    for split in (*SPLITS, EVERY_SPLIT):
         sources = []
         for number, row in enumerate(rows):
-            if row["split"] == split:
+            if row.get("split", EVERY_SPLIT) == split:
                 path = root / row["path"]
                 try:
                     status = path.stat()
@@ -125,7 +132,7 @@ def _plan(root: Path, kind: str, limit: int) -> list[PlannedShard]:
                     raise CorpusError(f"{path}: no such audio file") from error
                 sources.append(Source(path, row, member_name(number, path), status.st_size, status.st_mtime_ns))
         if sources:
-            shards += (plan_speech if kind == "speech" else plan_noise)(sources, split, limit)
+            shards += PLANS[kind](sources, split, limit)
     return shards
 
 
@@ -137,17 +144,17 @@ def _write_all(out: Path, planned: dict[str, list[PlannedShard]], stored: _Forma
         part.unlink()
     finished = {
         shard.name: _finished(out, shard, _fingerprint(shard, stored.pitch_settings(kind), stored))
-        for kind in KINDS
+        for kind in planned
         for shard in planned[kind]
     }
     kept = sum(record is not None for record in finished.values())
     if kept < len(finished):  # the lists of an earlier run would describe shards that are about to change
         for name in (*reversed(MANIFESTS), SHARD_LIST):
             (out / name).unlink(missing_ok=True)
-    total = sum(shard.num_bytes for kind in KINDS for shard in planned[kind] if finished[shard.name] is None)
+    total = sum(shard.num_bytes for kind in planned for shard in planned[kind] if finished[shard.name] is None)
     bar: tqdm[Any]
     with tqdm(total=total, desc="Writing shards", unit="B", unit_scale=True, disable=not progress) as bar:
-        for kind in KINDS:
+        for kind in planned:
             for shard in planned[kind]:
                 if finished[shard.name] is None:
                     finished[shard.name] = _write_one(out, kind, shard, stored, bar)
@@ -230,12 +237,16 @@ def _write_lists(
     rows = [
         dict(zip(SHARD_COLUMNS, (shard.name, str(done[shard.name].num_bytes), done[shard.name].sha256), strict=False))
         | {"sample_rate": str(stored.sample_rate), "pitch": stored.pitch_settings(kind)}
-        for kind in KINDS
+        for kind in planned
         for shard in planned[kind]
     ]
     replace_text(out / SHARD_LIST, csv_text(SHARD_COLUMNS, rows))
     for name in MANIFESTS:
-        replace_text(out / name, _manifest(planned[name.removesuffix(".csv")], done))
+        kind = name.removesuffix(".csv")
+        if kind in planned:
+            replace_text(out / name, _manifest(planned[kind], done))
+        else:  # of an earlier run, when there were room responses
+            (out / name).unlink(missing_ok=True)
 
 
 def _manifest(shards: list[PlannedShard], done: dict[str, WrittenShard]) -> str:

@@ -16,7 +16,8 @@ class Levels(Target):
     """Targets ``snr_db``, ``speech_level_dbfs``, ``noise_level_dbfs`` per frame and ``mixture_snr_db`` per utterance.
 
     ``snr_db`` of a frame is the clean over the noise power in one window centred on it, clipped to ``snr_range_db``;
-    ``mixture_snr_db`` is the SNR at which the mixture was made, over active speech. Levels are clipped at
+    ``mixture_snr_db`` is the power of the active clean speech over the mean power of all else in the mixture: the SNR
+    that was drawn, less what late reverberation and clipping added to the noise. Levels are clipped at
     ``floor_dbfs`` from below: digital silence has no level.
 
     Args:

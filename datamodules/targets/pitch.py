@@ -27,6 +27,7 @@ from networks.framing import FrameGrid
 
 CREPE_RATE = 16000  # Hz, of the trained model
 FORMAT_VERSION = 1  # part of every cache key: raise it when the tracks of old caches must not be used
+LARGEST_GLIDE = 0.25  # octaves between neighbouring frames; beyond, the tracker has jumped
 MAX_HELD_TRACKS = 50_000  # in memory: about 5 kB each for recordings of 10 s
 REFINE_BINS = 4  # on either side of the path, as in CREPE's own weighted average (Kim et al., 2018)
 
@@ -106,6 +107,26 @@ def _decode_entry(content: bytes) -> PitchTrack | None:
     return track if track.f0_hz.ndim == 1 and track.f0_hz.shape == track.periodicity.shape else None
 
 
+def read_track(track: PitchTrack, frames: NDArray[np.float64]) -> PitchTrack:
+    """Read a track between its frames, linearly; next to a jump of the F0, from the nearer frame.
+
+    Args:
+        track: of a recording.
+        frames: where to read it, in frames of the recording, from 0 to that of the last frame.
+
+    Returns:
+        Track with as many frames as asked for; at whole frames it is that of the recording.
+    """
+    before = np.floor(frames).astype(np.intp)
+    after = np.minimum(before + 1, len(track.f0_hz) - 1)
+    weight = frames - before
+    jumps = np.abs(np.log2(track.f0_hz[after] / track.f0_hz[before])) > LARGEST_GLIDE
+    f0_weight = np.where(jumps, np.round(weight), weight)
+    f0_hz = track.f0_hz[before] * (1 - f0_weight) + track.f0_hz[after] * f0_weight
+    periodicity = track.periodicity[before] * (1 - weight) + track.periodicity[after] * weight
+    return PitchTrack(f0_hz.astype(np.float32), periodicity.astype(np.float32))
+
+
 class PitchCache:
     """Pitch tracks on disk, under a hash of the recording's bytes and of every setting that changes them.
 
@@ -179,7 +200,9 @@ class PitchCache:
 class Pitch(Target):
     """Targets ``f0_hz`` (NaN where unvoiced) and ``voicing``, per frame.
 
-    A frame is voiced if CREPE's periodicity exceeds the threshold and ``vad`` is 1.
+    A frame is voiced if CREPE's periodicity exceeds the threshold and ``vad`` is 1. The track is that of the dry
+    recording, so reverberation does not move it; speech played at another speed has its F0 scaled and its track read
+    at the scaled time.
 
     Args:
         cache_dir: folder of the pitch tracks.
@@ -237,7 +260,8 @@ class Pitch(Target):
             return
         missing = [path for path in recordings if self.cache.load(path, grid) is None]
         for path in tqdm(missing, desc=f"CREPE ({self.cache.model})", unit="file", disable=not missing):
-            self.cache.compute(path, reader, grid)
+            if reader.read_or_skip(path) is not None:
+                self.cache.compute(path, reader, grid)
 
     def compute(self, scene: Scene, corpus: Corpus, done: Mapping[str, TargetArray]) -> dict[str, TargetArray]:
         """Return ``f0_hz`` and ``voicing``, each of shape (frame,)."""
@@ -253,10 +277,12 @@ class Pitch(Target):
                 raise RuntimeError(
                     f"{excerpt.path}: no pitch track in {self.cache.folder}; call prepare_data of the datamodule first"
                 )
-            source, start, length = excerpt.source_start // hop, excerpt.start // hop, excerpt.length // hop
-            stop = min(length, len(track.f0_hz) - source)
-            f0_hz[start : start + stop] = track.f0_hz[source : source + stop]
-            periodicity[start : start + stop] = track.periodicity[source : source + stop]
+            start, length = excerpt.start // hop, excerpt.length // hop
+            frames = excerpt.source_start // hop + np.arange(length, dtype=np.float64) * excerpt.speed
+            played = read_track(track, frames[frames <= len(track.f0_hz) - 1])
+            stop = start + len(played.f0_hz)
+            f0_hz[start:stop] = played.f0_hz * excerpt.speed
+            periodicity[start:stop] = played.periodicity
         voiced = (periodicity > self.periodicity_threshold) & (done["vad"] > 0)
         f0_hz[~voiced] = np.nan
         return {"f0_hz": f0_hz, "voicing": voiced.astype(np.float32)}

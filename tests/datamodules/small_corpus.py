@@ -36,6 +36,12 @@ def write_corpus(root: Path, speakers: int = 4, takes: int = 2, noises: int = 3,
                 name = f"{split}_{category}_{take}.flac"
                 soundfile.write(root / name, rng.standard_normal(samples) * 0.1, 16000)
                 noise.append(f"{name},{category},{seconds},{split}")
+    responses = ["path,seconds"]
+    for room in range(10):
+        decay = np.exp(-np.arange(8000) / 1000)
+        soundfile.write(root / f"room_{room}.wav", 0.2 * rng.uniform(-1, 1, 8000) * decay, 16000)
+        responses.append(f"room_{room}.wav,0.5")
+    (root / "rir.csv").write_text("\n".join(responses) + "\n")
     (root / "speech.csv").write_text("\n".join(speech) + "\n")
     (root / "noise.csv").write_text("\n".join(noise) + "\n")
     return root

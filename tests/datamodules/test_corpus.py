@@ -160,3 +160,38 @@ def test_the_first_sample_that_is_not_finite_is_named(tmp_path: Path, position: 
     soundfile.write(tmp_path / "a.wav", samples, 16000, subtype="FLOAT")
     with pytest.raises(CorpusError, match=re.escape(f"a.wav: sample {position} is not finite")):
         check_audio(tmp_path / "a.wav", 16000, resample=False)
+
+
+PAIRS = """speech,noise,snr_db,split
+s/a1.wav,n/w1.wav,2.5,train
+s/c.wav,n/r3.wav,,test
+"""
+
+
+def test_pairs_are_read_with_their_recordings(tmp_path: Path) -> None:
+    assert read_corpus(write_manifests(tmp_path)).pairs == ()
+    (tmp_path / "pairs.csv").write_text(PAIRS)
+    corpus = read_corpus(tmp_path)
+    assert [pair.speech for pair in corpus.pairs] == [corpus.speech[0], corpus.speech[3]]
+    assert [pair.noise for pair in corpus.pairs] == [corpus.noise[0], corpus.noise[5]]
+    assert corpus.pairs[0].snr_db == 2.5 and np.isnan(corpus.pairs[1].snr_db)
+    assert corpus.pairs_of("test") == [corpus.pairs[1]] and corpus.pairs_of("valid") == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("s/a1.wav", "s/x.wav", "line 2: speech 's/x.wav' is not listed in speech.csv"),
+        ("n/r3.wav", "n/x.wav", "line 3: noise 'n/x.wav' is not listed in noise.csv"),
+        ("n/w1.wav", "n/w2.wav", "line 2: split is 'train', but noise 'n/w2.wav' stands in 'valid' in noise.csv"),
+        ("s/c.wav", "s/b.wav", "line 3: split is 'test', but speech 's/b.wav' stands in 'valid' in speech.csv"),
+        ("2.5", "loud", "line 2: snr_db must be a number, got 'loud'"),
+        ("snr_db", "snr", "column 'snr_db' is missing"),
+        (",2.5,train", ",2.5,dev", "line 2: column 'split' must be one of train, valid, test, got 'dev'"),
+    ],
+)
+def test_bad_pairs_are_refused(tmp_path: Path, old: str, new: str, message: str) -> None:
+    write_manifests(tmp_path)
+    (tmp_path / "pairs.csv").write_text(PAIRS.replace(old, new))
+    with pytest.raises(CorpusError, match=re.escape(message)):
+        read_corpus(tmp_path)

@@ -12,9 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from datamodules.audio import AudioReader
+from datamodules.background import draw_noise
 from datamodules.corpus import CorpusError, NoiseRecord, SpeechRecord, read_corpus
+from datamodules.excerpts import FADE_S, Excerpt, draw_speech
 from datamodules.mixing import Waveform, active_speech_power, power_db
-from datamodules.scene import FADE_S, Excerpt, MixingSettings, Scene, draw_noise, draw_scene, draw_speech
+from datamodules.mixing_settings import MixingSettings
+from datamodules.scene import Scene, draw_scene
 from datamodules.synthetic_speech import draw_voice, synthesize_utterance
 from datamodules.targets.vad import detect_voice
 from networks.framing import FrameGrid
@@ -217,12 +220,12 @@ def test_noise_is_an_excerpt_anywhere_in_the_recording() -> None:
     reader = MadeUpReader({"noise": numbered})
     starts = []
     for seed in range(200):
-        noise = draw_noise(noise_of("noise")[0], reader, GRID, 16_000, np.random.default_rng(seed))
+        _, noise = draw_noise(noise_of("noise"), reader, GRID, 16_000, np.random.default_rng(seed))
         start = round(float(noise[0]) * 40_000) - 1
         np.testing.assert_array_equal(noise, numbered[start : start + 16_000])
         starts.append(start)
     assert min(starts) < 1000 and max(starts) > 23_000
-    whole = draw_noise(noise_of("noise")[0], reader, GRID, 40_000, np.random.default_rng(0))
+    _, whole = draw_noise(noise_of("noise"), reader, GRID, 40_000, np.random.default_rng(0))
     np.testing.assert_array_equal(whole, numbered)
 
 
@@ -232,7 +235,7 @@ def test_short_noise_is_repeated_without_a_jump(num_samples: int) -> None:
     reader = MadeUpReader({"ramp": ramp})
     beginnings = set()
     for seed in range(30):
-        noise = draw_noise(noise_of("ramp")[0], reader, GRID, 4 * 16_000, np.random.default_rng(seed))
+        _, noise = draw_noise(noise_of("ramp"), reader, GRID, 4 * 16_000, np.random.default_rng(seed))
         assert noise.shape == (4 * 16_000,)
         assert np.abs(np.diff(noise)).max() < 0.1
         beginnings.add(round(float(noise[0]), 2))
@@ -242,7 +245,7 @@ def test_short_noise_is_repeated_without_a_jump(num_samples: int) -> None:
 def test_repeating_noise_keeps_its_power() -> None:
     rng = np.random.default_rng(0)
     reader = MadeUpReader({"hiss": 0.1 * rng.standard_normal(8000)})
-    noise = draw_noise(noise_of("hiss")[0], reader, GRID, 160_000, rng)
+    _, noise = draw_noise(noise_of("hiss"), reader, GRID, 160_000, rng)
     hops = (noise.reshape(-1, 400) ** 2).mean(axis=1)
     assert hops.mean() == pytest.approx(0.01, rel=0.1)
     assert hops.min() > 0.005, "no dip at the seams"
@@ -250,7 +253,7 @@ def test_repeating_noise_keeps_its_power() -> None:
 
 def test_a_noise_of_one_sample_is_repeated() -> None:
     reader = MadeUpReader({"dc": np.array([0.25])})
-    noise = draw_noise(noise_of("dc")[0], reader, GRID, 1000, np.random.default_rng(0))
+    _, noise = draw_noise(noise_of("dc"), reader, GRID, 1000, np.random.default_rng(0))
     np.testing.assert_array_equal(noise, np.full(1000, 0.25, dtype=np.float32))
 
 
@@ -259,11 +262,11 @@ def test_silent_noise_is_refused_and_silent_parts_are_avoided() -> None:
     half_silent[:70_000] = 0
     reader = MadeUpReader({"half": half_silent, "silent": np.zeros(50_000), "short": np.zeros(500)})
     for seed in range(30):
-        noise = draw_noise(noise_of("half")[0], reader, GRID, 16_000, np.random.default_rng(seed))
+        _, noise = draw_noise(noise_of("half"), reader, GRID, 16_000, np.random.default_rng(seed))
         assert noise.any()
     for name in ("silent", "short"):
         with pytest.raises(CorpusError, match=f"^{name}: only silence was found"):
-            draw_noise(noise_of(name)[0], reader, GRID, 16_000, np.random.default_rng(0))
+            draw_noise(noise_of(name), reader, GRID, 16_000, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(

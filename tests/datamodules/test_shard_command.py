@@ -20,10 +20,10 @@ def run(*arguments: str) -> int:
 def test_the_command_writes_goes_on_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root, out = write_corpus(tmp_path / "loose"), tmp_path / "out"
     assert run("--root", str(root), "--out", str(out), "--shard-mb", "1000") == 0
-    assert "6 shards written, 0 kept" in capsys.readouterr().out
+    assert "7 shards written, 0 kept" in capsys.readouterr().out
     assert (out / "speech.csv").is_file()
     assert run("--root", str(root), "--out", str(out), "--shard-mb", "1000") == 0
-    assert "0 shards written, 6 kept" in capsys.readouterr().out
+    assert "0 shards written, 7 kept" in capsys.readouterr().out
 
 
 def test_bad_input_ends_with_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from datamodules.augmentation import AdditionalNoise, Reverberation
 from datamodules.corpus import Corpus, CorpusError, NoiseRecord, SpeechRecord
 from datamodules.dataset import MixtureDataset
 from datamodules.enhancement_data import HELD_OUT_STREAM, PROBE_STREAM, TRAIN_STREAM
+from datamodules.mixing_settings import MixingSettings
 from datamodules.sampler import EpochSampler, ItemKey
+from datamodules.shards.archive import ShardArchive
 from datamodules.shards.schedule import ShardSchedule, fixed_block
 from datamodules.shards.settings import ShardSettings
 from tests.datamodules.small_corpus import CATEGORIES, ready, write_sharded
@@ -117,6 +120,42 @@ def test_mixtures_keep_to_their_shards_splits_and_categories(root: Path) -> None
     assert len(shards) > 4
     assert set(seen["train"]) == shards, "all are used in ten blocks"
     assert len(seen["valid"]) > 3, "a small set is spread over several shards too"
+
+
+def test_rooms_and_further_noises_come_from_the_shards_of_the_block(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every augmentation that reads recordings, a mixture opens one shard of each kind."""
+    mixing = MixingSettings(
+        segment_s=0.5,
+        reverberation=Reverberation(probability=1.0, noise_probability=0.5),
+        additional_noise=AdditionalNoise(probability=1.0),
+    )
+    data = ready(root, mixing=mixing, shards=ShardSettings(block_mixtures=2), train_mixtures=12)
+    dataset = data.train_dataloader().dataset
+    assert isinstance(dataset, MixtureDataset) and dataset.schedule is not None
+    archive = data.reader.archive
+    assert isinstance(archive, ShardArchive)
+    opened: list[str] = []
+    read = ShardArchive.read
+
+    def noting(self: ShardArchive, path: Path) -> bytes:
+        opened.append(self.shard_of(path))
+        return read(self, path)
+
+    monkeypatch.setattr(ShardArchive, "read", noting)
+    rooms = set()
+    for index in range(12):
+        data.reader._held.clear()
+        opened.clear()
+        scene = dataset.scene(ItemKey(index, 0))
+        assert scene.further_noise
+        assert {name for name in opened if not name.startswith("rir-")} == set(dataset.schedule.shards(index, 0))
+        used = {name for name in opened if name.startswith("rir-")}
+        assert len(used) == 1
+        rooms |= used
+    assert len(rooms) > 1
+    assert rooms == {path.name for path in root.glob("rir-*.tar")}
 
 
 def test_batches_from_shards_do_not_depend_on_the_number_of_workers(root: Path) -> None:

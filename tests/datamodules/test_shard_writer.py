@@ -127,13 +127,17 @@ def test_everything_is_read_back_as_it_was(loose: Path, sharded: Path) -> None:
     location = CorpusLocation(str(sharded), ShardSettings())
     reader, files = AudioReader(16000, 8), AudioReader(16000, 8)
     reader.archive = location.archive()
-    corpus, before = read_corpus(sharded), read_corpus(loose)
+    corpus, before = read_corpus(sharded, responses=True), read_corpus(loose, responses=True)
     assert corpus.categories == before.categories and corpus.speakers == before.speakers
-    origins = {row["path"]: row["origin"] for name in ("speech", "noise") for row in rows(sharded / f"{name}.csv")}
-    for record in (*corpus.speech, *corpus.noise):
+    origins = {
+        row["path"]: row["origin"] for name in ("speech", "noise", "rir") for row in rows(sharded / f"{name}.csv")
+    }
+    assert {record.split for record in corpus.responses} == {None}
+    assert len(corpus.responses) == len(before.responses) == 10
+    for record in (*corpus.speech, *corpus.noise, *corpus.responses):
         path = record.path.relative_to(sharded).as_posix()
         np.testing.assert_array_equal(reader.read(record.path), files.read(loose / origins[path]))
-        assert path.split("-")[1] == record.split
+        assert path.split("-")[1] == (record.split or "all")
     assert sorted(o for p, o in origins.items() if p.startswith("speech")) == sorted(
         record.path.name for record in before.speech
     )
@@ -143,7 +147,7 @@ def test_everything_is_read_back_as_it_was(loose: Path, sharded: Path) -> None:
 def test_tars_are_what_manifests_and_list_say(sharded: Path) -> None:
     listed = read_shard_list(sharded)
     assert sorted(listed) == sorted(path.name for path in sharded.glob("*.tar"))
-    manifest = rows(sharded / "speech.csv") + rows(sharded / "noise.csv")
+    manifest = [row for kind in ("speech", "noise", "rir") for row in rows(sharded / f"{kind}.csv")]
     for name, shard in listed.items():
         content = (sharded / name).read_bytes()
         assert (len(content), hashlib.sha256(content).hexdigest()) == (shard.num_bytes, shard.sha256)
@@ -216,8 +220,8 @@ def test_shards_of_an_older_plan_are_removed(tmp_path: Path) -> None:
     loose, out = write_corpus(tmp_path / "loose"), tmp_path / "out"
     write_shards(loose, out, SHARD_MB, progress=False)
     report = write_shards(loose, out, 100.0, progress=False)
-    assert len(list(out.glob("*.tar"))) == report.written == 6
-    assert len(list((out / writer.JOURNAL).iterdir())) == 6
+    assert len(list(out.glob("*.tar"))) == report.written == 7
+    assert len(list((out / writer.JOURNAL).iterdir())) == 7
 
 
 SLOW_WRITER = """
@@ -258,6 +262,29 @@ def test_a_kill_leaves_no_half_written_shard_and_the_next_run_goes_on(tmp_path: 
     write_shards(loose, tmp_path / "fresh", SHARD_MB, progress=False)
     assert digests(tmp_path / "fresh") == digests(out)
     assert not list(out.glob(".*.part"))
+
+
+def test_room_responses_come_and_go_with_the_corpus(tmp_path: Path) -> None:
+    loose, out = write_corpus(tmp_path / "loose"), tmp_path / "out"
+    first = write_shards(loose, out, SHARD_MB, progress=False)
+    (loose / "rir.csv").rename(loose / "kept")
+    without = write_shards(loose, out, SHARD_MB, progress=False)
+    assert without.written == 0 and without.kept < first.written
+    assert not (out / "rir.csv").exists() and not list(out.glob("rir-*"))
+    (loose / "rir.csv").write_text(
+        "path,seconds,split\nroom_0.wav,0.05,train\nroom_1.wav,0.05,train\nroom_2.wav,0.05,valid\n"
+    )
+    write_shards(loose, out, SHARD_MB, progress=False)
+    assert [path.name for path in sorted(out.glob("rir-*.tar"))] == ["rir-train-000000.tar", "rir-valid-000000.tar"]
+    corpus = read_corpus(out, ("train", "valid"), responses=True)
+    assert [record.split for record in corpus.responses] == ["train", "train", "valid"]
+
+
+def test_published_mixtures_are_not_lost_in_silence(tmp_path: Path) -> None:
+    loose = write_corpus(tmp_path / "loose")
+    (loose / "pairs.csv").write_text("speech,noise,snr_db,split\ntrain_s0.take.0.wav,train_rain_0.flac,,train\n")
+    with pytest.warns(UserWarning, match=r"pairs\.csv is not carried over"):
+        write_shards(loose, tmp_path / "out", 100.0, progress=False)
 
 
 def test_a_damaged_journal_or_shard_is_written_again(tmp_path: Path) -> None:

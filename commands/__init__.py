@@ -1,0 +1,1 @@
+"""The ``dyncp`` command: one file per subcommand."""

@@ -35,6 +35,7 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         targets: computed in this order.
         seed: of the whole data set.
         stream: keeps sets apart that share split and seed (training mixtures, mixtures that probes are fitted on).
+        remember_targets: keep the targets of every key: for sets that are drawn again in every epoch.
         schedule: narrows every draw to one speech and one noise shard; None draws from the whole split.
     """
 
@@ -48,6 +49,7 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         targets: Sequence[Target],
         seed: int,
         stream: int,
+        remember_targets: bool = False,
         schedule: ShardSchedule | None = None,
     ) -> None:
         self.corpus = corpus
@@ -57,6 +59,8 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         self.targets = list(targets)
         self.seed = seed
         self.stream = stream
+        self.remember_targets = remember_targets
+        self._remembered: dict[ItemKey, dict[str, TargetArray]] = {}
         self.schedule = schedule
         speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
         for speech in corpus.speech_of(split):
@@ -86,14 +90,22 @@ class MixtureDataset(Dataset[dict[str, Any]]):
             ``targets``: name to float32 array of shape (frame,) or ().
         """
         scene = self.scene(key)
-        targets: dict[str, TargetArray] = {}
-        for target in self.targets:
-            targets.update(target.compute(scene, self.corpus, targets))
         return {
             "noisy": scene.mixture.noisy,
             "clean": scene.mixture.clean,
             "noise": scene.mixture.noise,
             "clean_rms": np.float32(np.sqrt(active_speech_power(scene.mixture.clean, self.grid.hop_length))),
             "index": key.index,
-            "targets": targets,
+            "targets": self._targets(key, scene),
         }
+
+    def _targets(self, key: ItemKey, scene: Scene) -> dict[str, TargetArray]:
+        """Compute the targets of a scene, or recall them."""
+        if key in self._remembered:
+            return self._remembered[key]
+        targets: dict[str, TargetArray] = {}
+        for target in self.targets:
+            targets.update(target.compute(scene, self.corpus, targets))
+        if self.remember_targets:
+            self._remembered[key] = targets
+        return targets

@@ -61,6 +61,8 @@ class EnhancementDataModule(LightningDataModule):
         on_bad_recording: what to do with a recording that is truncated or corrupt: ``error`` stops, ``skip`` warns once
             in every process that meets it and draws another of the same speaker or category, the same one in every
             process; it is an error if there is no other.
+        augment_held_out: augment validation and test mixtures and those that probes are fitted on too. Off, they stay
+            the same whatever training is augmented with, so that runs compare.
 
     Raises:
         ValueError: if a number is out of range or the targets are listed in a wrong order.
@@ -84,6 +86,7 @@ class EnhancementDataModule(LightningDataModule):
         cache_mb: int = 512,
         seed: int = 0,
         on_bad_recording: Literal["error", "skip"] = "error",
+        augment_held_out: bool = False,
     ) -> None:
         super().__init__()
         counts = {
@@ -118,6 +121,7 @@ class EnhancementDataModule(LightningDataModule):
         self.counts = counts
         self.num_workers = num_workers
         self.seed = seed
+        self.augment_held_out = augment_held_out
         self.reader = AudioReader(grid.sample_rate, cache_mb, on_bad_recording)
         self._corpus: Corpus | None = None
         self._position = TrainingPosition(train_mixtures, batch_size)
@@ -175,9 +179,18 @@ class EnhancementDataModule(LightningDataModule):
 
     def dataset(self, split: str, stream: int, schedule: ShardSchedule | None = None) -> MixtureDataset:
         """Return the mixtures of a split; streams are independent draws from it."""
-        targets = [target for target in self.targets if target.in_training or stream != TRAIN_STREAM]
+        training = stream == TRAIN_STREAM
         return MixtureDataset(
-            self.corpus, split, self.reader, self.grid, self.mixing, targets, self.seed, stream, schedule
+            self.corpus,
+            split,
+            self.reader,
+            self.grid,
+            self.mixing if training or self.augment_held_out else self.mixing.plain(),
+            [target for target in self.targets if target.in_training or not training],
+            self.seed,
+            stream,
+            remember_targets=not training,
+            schedule=schedule,
         )
 
     def _schedule(self, name: str, split: str, stream: int) -> ShardSchedule | None:

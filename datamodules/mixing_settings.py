@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from datamodules.augmentation import (
     AdditionalNoise,
@@ -68,6 +68,18 @@ class MixingSettings:
     def needs_responses(self) -> bool:
         """Whether room responses are drawn, so that the corpus must have some."""
         return self.reverberation is not None and self.reverberation.probability > 0
+
+    def plain(self) -> MixingSettings:
+        """Return the same mixtures without augmentations."""
+        return replace(
+            self,
+            additional_noise=None,
+            reverberation=None,
+            equalization=None,
+            band_limit=None,
+            clipping=None,
+            speed=None,
+        )
 
     def check_grid(self, grid: FrameGrid) -> None:
         """Check what depends on the sample rate and the window.

@@ -14,10 +14,11 @@ from lightning.pytorch import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
 import datamodules.enhancement_data as enhancement_data
+from datamodules.augmentation import Clipping
 from datamodules.corpus import CorpusError
 from datamodules.dataset import MixtureDataset
-from datamodules.enhancement_data import EnhancementDataModule
-from datamodules.sampler import EpochSampler
+from datamodules.enhancement_data import HELD_OUT_STREAM, PROBE_STREAM, TRAIN_STREAM, EnhancementDataModule
+from datamodules.sampler import EpochSampler, ItemKey
 from datamodules.scene import MixingSettings
 from datamodules.targets import Labels, Levels, Pitch, VoiceActivity
 from networks.framing import FrameGrid
@@ -316,6 +317,36 @@ def test_counts_must_be_positive(root: Path, name: str) -> None:
 def test_numbers_must_not_be_negative(root: Path, name: str) -> None:
     with pytest.raises(ValueError, match=rf"data\.{name} must not be negative, got -1"):
         data_of(root, **{name: -1})
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_augmentations_reach_the_mixtures_that_they_are_for(root: Path, held_out: bool) -> None:
+    loud = MixingSettings(segment_s=0.5, clipping=Clipping(probability=1.0, overdrive_db=(20.0, 20.0)))
+    augmented = ready(root, mixing=loud, augment_held_out=held_out)
+    plain = ready(root)
+    for split, stream in (("train", TRAIN_STREAM), ("train", PROBE_STREAM), ("valid", HELD_OUT_STREAM)):
+        noise = [data.dataset(split, stream)[ItemKey(0, 0)]["noise"] for data in (augmented, plain)]
+        reached = stream == TRAIN_STREAM or held_out
+        assert np.array_equal(*noise) != reached, (split, stream)
+
+
+def test_targets_of_fixed_sets_are_computed_once(root: Path) -> None:
+    class Counting(Levels):
+        calls = 0
+
+        def compute(self, *arguments: Any) -> dict[str, Any]:
+            self.calls += 1
+            return super().compute(*arguments)
+
+    counting = Counting()
+    data = ready(root, targets=[counting])
+    fixed, training = data.dataset("valid", HELD_OUT_STREAM), data.dataset("train", TRAIN_STREAM)
+    first, again, other = (fixed[ItemKey(index, 0)]["targets"]["snr_db"] for index in (0, 0, 1))
+    assert counting.calls == 2
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+    for _ in range(2):
+        training[ItemKey(0, 0)]
+    assert counting.calls == 4
 
 
 def test_a_mixture_must_span_a_window(root: Path) -> None:

@@ -6,9 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from commands import prepare
+from commands import prepare, shard
 
-SUBCOMMANDS = {"prepare": prepare}  # each module has add_arguments(parser) and run(arguments) -> exit status
+SUBCOMMANDS = {
+    "prepare": prepare,
+    "shard": shard,
+}  # each module has add_arguments(parser) and run(arguments) -> exit status
 
 
 def build_parser() -> argparse.ArgumentParser:

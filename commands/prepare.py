@@ -17,6 +17,7 @@ from corpora.registry import CORPORA
 from corpora.source import CorpusSource, NotDownloadable
 from corpora.splits import HashSplit
 from datamodules.corpus import SPLITS, CorpusError, read_corpus
+from datamodules.shards.writer import write_shards
 
 EPILOG = """\
 Several corpora may go into one folder: their rows are merged, and preparing one again replaces its own rows only.
@@ -64,6 +65,10 @@ def _add_common(group: argparse._ArgumentGroup, corpus: type[CorpusSource]) -> N
         help="a damaged file stops, or is left out and listed",
     )
     group.add_argument("--only", choices=("speech", "noise"), help="take only this part of the corpus")
+    group.add_argument(
+        "--shards", type=Path, metavar="DIR", help="then write all of --out into tar shards there (docs/shards.md)"
+    )
+    group.add_argument("--shard-mb", type=float, default=256.0, metavar="MB", help="size of a shard (default: 256)")
     group.add_argument("--split-seed", type=int, default=0, metavar="N", help="of splits that are not official ones")
     group.add_argument(
         "--split-shares",
@@ -87,6 +92,9 @@ def run(parsed: argparse.Namespace) -> int:
             raise NotDownloadable(f"--root: no folder '{root}'; {source.name} is published at {source.url}")
         report = prepare(source, root, parsed.out, _settings(parsed), progress=True)
         _print_report(source, report, parsed.out)
+        if parsed.shards is not None:
+            shards = write_shards(parsed.out, parsed.shards, parsed.shard_mb, parsed.sample_rate)
+            print(f"{parsed.shards}: {shards.written} shards written, {shards.kept} kept")
     except NotDownloadable as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

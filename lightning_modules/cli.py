@@ -12,12 +12,13 @@ def main() -> None:
     # is enough) spinning doubled the time of a training step. Torch's thread pool reads it once, when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from datamodules.corpus import CorpusError
+    from datamodules.shards.store import ShardError
     from lightning_modules.checkpoints import CheckpointError
     from lightning_modules.enhancement_cli import ConfigError, run
 
     try:
         run()
-    except (ConfigError, CorpusError, CheckpointError) as error:
+    except (ConfigError, CorpusError, ShardError, CheckpointError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -20,11 +20,11 @@ ALLOWED: dict[str, set[str]] = {
     "probes": {"networks.framing"},
     "reports": {"networks", "probes"},
     "lightning_modules": {"networks"},
-    "lightning_modules.cli": {"datamodules.corpus"},
+    "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store"},
     "lightning_modules.enhancement_cli": {"networks", "datamodules"},
     "callbacks": {"networks", "datamodules.rating", "probes", "reports", "lightning_modules"},
     "corpora": {"datamodules.corpus"},
-    "commands": {"corpora", "datamodules.corpus"},
+    "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
 }
 # Prints what an import changed of the state that all code of a process shares.
 IMPORT_PROBE = """

@@ -37,6 +37,12 @@ def run(options: argparse.Namespace) -> int:
     except (CorpusError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error}; what is finished is kept: run the same command again", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; what is finished is kept: run the same command again to go on", file=sys.stderr)
+        return 130
     print(
         f"{options.out}: {report.written} shards written, {report.kept} kept, {report.num_bytes / 2**20:.1f} MiB in all"
     )

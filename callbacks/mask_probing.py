@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
@@ -169,7 +168,9 @@ class MaskProbing(Callback):
         if self._fit_loader_started is not None:  # mixtures that only the probes need are part of their cost
             self._seconds += started - self._fit_loader_started
         keys: dict[str, float] = {}
-        with threadpool_limits(torch.get_num_threads()):  # libraries with thread pools of their own keep to torch's
+        # One thread of numpy's BLAS: the logistic fits are many small products, and spinning on the next one doubled
+        # their time on two cores. The large systems are torch's, with the threads that training has.
+        with threadpool_limits(1, user_api="blas"):
             for name, suite in self._suites.items():
                 if name == "masks":
                     keys = log_keys(suite.run())

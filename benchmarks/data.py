@@ -83,7 +83,8 @@ def time_variants(data: EnhancementDataModule, rounds: int, mixtures: int, respo
         for dataset in datasets.values():  # decodes what this round hears, which training does once
             for key in keys:
                 dataset[key]
-        for name, dataset in datasets.items():
+        order = np.random.default_rng(round_index).permutation(list(datasets))  # none is always the first
+        for name, dataset in ((str(name), datasets[str(name)]) for name in order):
             started = time.process_time()
             for key in keys:
                 dataset[key]

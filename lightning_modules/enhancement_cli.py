@@ -46,6 +46,13 @@ class EnhancementCLI(LightningCLI):
             parser.link_arguments(f"data.grid.{name}", f"model.grid.{name}")
         parser.link_arguments("data.grid", "model.network.init_args.num_frequencies", compute_fn=_num_frequencies)
 
+    def _prepare_subcommand_parser(self, klass: type, subcommand: str, **kwargs: Any) -> LightningArgumentParser:
+        """Leave out Lightning's list of every logged number unless asked for: the run's table stands at the end."""
+        parser: LightningArgumentParser = super()._prepare_subcommand_parser(klass, subcommand, **kwargs)
+        if subcommand in ("validate", "test"):
+            parser.set_defaults(verbose=False)
+        return parser
+
     def _parse_ckpt_path(self) -> None:
         """Keep the configuration as written.
 

@@ -63,11 +63,13 @@ def _plot(axis: Axes, series: Series, names: dict[str, str], title: str) -> None
         if len(values) > 200:  # single training steps are noisy: show the running mean of 20 logged ones
             values = np.convolve(values, np.full(20, 1 / 20), mode="valid")
             steps = steps[19:]
-        axis.plot(steps, values, color=color, linewidth=1.4, marker="o" if len(steps) < 40 else "", ms=3, label=label)
+        axis.plot(
+            steps, values, color=color, linewidth=1.4, marker="o" if len(steps) < 40 else "", ms=3, label=label or None
+        )
     axis.set_title(title, loc="left", fontsize=9)
     axis.grid(alpha=0.25)
     if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize=7)
+        axis.legend(fontsize=7, loc="best")
 
 
 def _plot_probes(axis: Axes, series: Series, metric: str, title: str) -> None:
@@ -80,9 +82,10 @@ def _plot_probes(axis: Axes, series: Series, metric: str, title: str) -> None:
         if control is not None:
             axis.plot(*control, color=color, linewidth=1.0, linestyle="--")
     axis.set_title(f"{title} (dashed: log-magnitude)", loc="left", fontsize=9)
+    axis.set_ylim(top=1.0)
     axis.grid(alpha=0.25)
-    if targets:
-        axis.legend(fontsize=7)
+    if targets:  # legends stand where curves seldom are: under a balanced accuracy of chance, above an R2 of 0.75
+        axis.legend(fontsize=7, ncols=2, loc="upper left" if metric == "r2" else "lower left")
 
 
 def draw_curves(series: Series) -> Figure:
@@ -115,9 +118,12 @@ def draw_curves(series: Series) -> Figure:
         "gates and cost, shares",
     )
     _plot_probes(axes[1, 0], series, "balanced_accuracy", "balanced accuracy")
+    axes[0, 2].set_ylim(-0.03, 1.0)
+    axes[1, 0].set_ylim(bottom=0.0)
     _plot_probes(axes[1, 1], series, "r2", "R2 per frame")
     axes[1, 1].set_ylim(bottom=max(-0.3, axes[1, 1].get_ylim()[0]))  # an R2 far below 0 says no more than 0
-    _plot(axes[1, 2], series, {"cost/probing_share_of_epoch": "probing, share of the epoch's time"}, "cost of probing")
+    _plot(axes[1, 2], series, {"cost/probing_share_of_epoch": ""}, "probing, share of the epoch's time")
+    axes[1, 2].set_ylim(bottom=0.0)
     for axis in axes[1]:
         axis.set_xlabel("optimiser steps")
     return figure

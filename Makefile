@@ -8,7 +8,7 @@
 #: CONFIG    configuration of resume and evaluate (default: configs/quickstart.yaml)
 #: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last)
 #: ROOT      corpus folder of train-corpus, the one with speech.csv
-#: ARGS      more arguments for the lightning command, pytest or the benchmarks
+#: ARGS      more arguments for the lightning command, pytest or `make lock`
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= configs/quickstart.yaml

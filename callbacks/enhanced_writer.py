@@ -34,7 +34,7 @@ class EnhancedWriter(BasePredictionWriter):
         dataloader_idx: int,
     ) -> None:
         """Write a batch."""
-        folder = Path(trainer.log_dir or trainer.default_root_dir) / "enhanced"
+        folder = self._folder(trainer)
         folder.mkdir(parents=True, exist_ok=True)
         rate = enhancement_module(pl_module).stft.grid.sample_rate
         for position, index in enumerate(batch["index"].tolist()):
@@ -48,3 +48,11 @@ class EnhancedWriter(BasePredictionWriter):
                 soundfile.write(folder / f"{index:05d}_{name}.flac", samples, rate)
             masks = prediction.channel_masks[position].bool().cpu().numpy()
             np.savez_compressed(folder / f"{index:05d}_masks.npz", channel_masks=masks)
+
+    def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say where the files are."""
+        if trainer.is_global_zero:
+            print(f"enhanced audio and masks: {self._folder(trainer)}")
+
+    def _folder(self, trainer: Trainer) -> Path:
+        return Path(trainer.log_dir or trainer.default_root_dir) / "enhanced"

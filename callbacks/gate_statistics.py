@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
+from callbacks.evaluation import EvaluationCallback
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
 from networks.complexity import MacBudget, mac_budget, macs_per_frame
 
 ALWAYS = 0.99  # share of frames from which a channel counts as always on, or off
 
 
-class GateStatistics(Callback):
+class GateStatistics(EvaluationCallback):
     """Collects the masks of the scored validation or test mixtures and logs their statistics at the end.
 
     Logged: ``gates/utilization``, ``gates/utilization/blockNN``, ``gates/always_on``, ``gates/always_off``,
@@ -29,11 +30,13 @@ class GateStatistics(Callback):
         self._macs: list[Tensor] = []
         self._budget: MacBudget | None = None
 
-    def _start(self, pl_module: LightningModule) -> None:
+    def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Forget the masks of the last validation or test."""
         self._active, self._frames, self._macs = None, 0, []
         self._budget = mac_budget(enhancement_module(pl_module).network)
 
-    def _collect(self, outputs: Any, loader: int) -> None:
+    def collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, loader: int) -> None:
+        """Count the active channels of a batch."""
         if loader != SCORED_LOADER:
             return
         masks = outputs["enhancement"].channel_masks  # (batch, block, channel, frame)
@@ -43,7 +46,8 @@ class GateStatistics(Callback):
         assert self._budget is not None
         self._macs.append(macs_per_frame(self._budget, masks).flatten().cpu())
 
-    def _log(self, pl_module: LightningModule) -> None:
+    def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Log the statistics."""
         if self._active is None or self._budget is None:
             return
         share = self._active / self._frames  # (block, channel)
@@ -62,43 +66,3 @@ class GateStatistics(Callback):
         }
         values |= {f"gates/utilization/block{block:02d}": value for block, value in enumerate(share.mean(dim=1))}
         pl_module.log_dict({name: float(value) for name, value in values.items()}, sync_dist=True)
-
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the masks of the last validation."""
-        self._start(pl_module)
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Forget the masks of the last test."""
-        self._start(pl_module)
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Count active channels."""
-        self._collect(outputs, dataloader_idx)
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Count active channels."""
-        self._collect(outputs, dataloader_idx)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the statistics."""
-        self._log(pl_module)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log the statistics."""
-        self._log(pl_module)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from callbacks.evaluation import EvaluationCallback
 from callbacks.figure_log import log_figure
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
 from probes.features import log_energy_features, log_magnitude_features, mask_features
@@ -50,7 +51,7 @@ def frame_targets(targets: dict[str, Tensor], num_frames: int) -> dict[str, NDAr
     return rows
 
 
-class MaskProbing(Callback):
+class MaskProbing(EvaluationCallback):
     """Collects masks and targets in validation or test, fits linear probes, scores and logs them.
 
     Probes are fitted on loader 1 (training speakers and noise recordings) and scored on loader 0 (unseen ones). Logged
@@ -123,7 +124,7 @@ class MaskProbing(Callback):
             seed=self.seed,
         )
 
-    def _start(self, trainer: Trainer) -> None:
+    def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a collection, unless this validation is left out."""
         epoch = trainer.current_epoch + 1
         in_training = trainer.state.fn == TrainerFn.FITTING
@@ -138,7 +139,7 @@ class MaskProbing(Callback):
         if self.controls and not self._control_keys:
             self._suites |= {name: self._new_suite() for name in FEATURES if name != "masks"}
 
-    def _collect(self, outputs: Any, batch: dict[str, Any], loader: int) -> None:
+    def collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, loader: int) -> None:
         """Hand the features and targets of a batch to the suites."""
         if not self._suites:
             return
@@ -160,7 +161,7 @@ class MaskProbing(Callback):
         if part == "score":
             self._seconds += time.perf_counter() - started
 
-    def _finish(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Fit, score and log."""
         if not self._suites or not all(self._utterances.values()):
             return
@@ -208,46 +209,6 @@ class MaskProbing(Callback):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to time the epoch."""
         self._epoch_started = time.perf_counter()
-
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a collection."""
-        self._start(trainer)
-
-    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a collection."""
-        self._start(trainer)
-
-    def on_validation_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Collect a batch."""
-        self._collect(outputs, batch, dataloader_idx)
-
-    def on_test_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Collect a batch."""
-        self._collect(outputs, batch, dataloader_idx)
-
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fit, score and log."""
-        self._finish(trainer, pl_module)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fit, score and log."""
-        self._finish(trainer, pl_module)
 
 
 def _first(batch: dict[str, Any]) -> dict[str, Any]:

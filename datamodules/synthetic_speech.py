@@ -201,8 +201,8 @@ def _plan_phones(voice: Voice, total_s: float, rng: np.random.Generator) -> list
 
 def _plan_syllable(voice: Voice, rng: np.random.Generator) -> list[_Phone]:
     """Draw an optional onset, a vowel and an optional coda."""
-    onset = rng.choice(["", "sonorant", "fricative", "plosive"], p=[0.1, 0.35, 0.25, 0.3])
-    coda = rng.choice(["", "sonorant", "fricative", "plosive"], p=[0.5, 0.25, 0.15, 0.1])
+    onset = str(rng.choice(["", "sonorant", "fricative", "plosive"], p=[0.1, 0.35, 0.25, 0.3]))
+    coda = str(rng.choice(["", "sonorant", "fricative", "plosive"], p=[0.5, 0.25, 0.15, 0.1]))
     first, second, third = VOWELS[rng.integers(len(VOWELS))]
     vowel = _Phone("vowel", rng.uniform(0.09, 0.2) / voice.tempo, (first, second, third), rng.uniform(-4.0, 2.0))
     return [*_plan_consonant(onset, voice, rng), vowel, *_plan_consonant(coda, voice, rng)]

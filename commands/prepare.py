@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import inspect
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from commands.options import add_options, values_of
+from commands.status import exit_status
 from corpora.manifests import Row
 from corpora.prepare import Report, Settings, prepare
 from corpora.registry import CORPORA
@@ -82,32 +82,22 @@ def _add_common(group: argparse._ArgumentGroup, corpus: type[CorpusSource]) -> N
 
 def run(parsed: argparse.Namespace) -> int:
     """Prepare and tell what was done; return the exit status."""
-    try:
-        corpus = CORPORA[parsed.corpus]
-        source = corpus(**values_of(parsed, corpus))
-        root = parsed.root if corpus.has_root else Path()
-        if corpus.has_root and parsed.download:
-            _download(source, Path(os.path.abspath(root)))
-        if not root.is_dir():
-            raise NotDownloadable(f"--root: no folder '{root}'; {source.name} is published at {source.url}")
-        report = prepare(source, root, parsed.out, _settings(parsed), progress=True)
-        _print_report(source, report, parsed.out)
-        if parsed.shards is not None:
-            shards = write_shards(parsed.out, parsed.shards, parsed.shard_mb, parsed.sample_rate)
-            print(f"{parsed.shards}: {shards.written} shards written, {shards.kept} kept")
-    except NotDownloadable as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except (CorpusError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error}; what is finished is kept: run the same command again", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what is finished is kept: run the same command again to go on", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status(lambda: _run(parsed))
+
+
+def _run(parsed: argparse.Namespace) -> None:
+    corpus = CORPORA[parsed.corpus]
+    source = corpus(**values_of(parsed, corpus))
+    root = parsed.root if corpus.has_root else Path()
+    if corpus.has_root and parsed.download:
+        _download(source, Path(os.path.abspath(root)))
+    if not root.is_dir():
+        raise NotDownloadable(f"--root: no folder '{root}'; {source.name} is published at {source.url}")
+    report = prepare(source, root, parsed.out, _settings(parsed), progress=True)
+    _print_report(source, report, parsed.out)
+    if parsed.shards is not None:
+        shards = write_shards(parsed.out, parsed.shards, parsed.shard_mb, parsed.sample_rate)
+        print(f"{parsed.shards}: {shards.written} shards written, {shards.kept} kept")
 
 
 def _download(source: CorpusSource, root: Path) -> None:

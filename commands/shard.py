@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from datamodules.corpus import CorpusError
+from commands.status import exit_status
 from datamodules.shards.writer import write_shards
 
 
@@ -28,22 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the shards, say what was done, and return the exit status: 1 where the input is at fault."""
+    """Write the shards, say what was done, and return the exit status."""
+    return exit_status(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> None:
     low, high = options.f0_range_hz
-    try:
-        report = write_shards(
-            options.root, options.out, options.shard_mb, options.sample_rate, options.pitch, (low, high)
-        )
-    except (CorpusError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"error: {error}; what is finished is kept: run the same command again", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("stopped; what is finished is kept: run the same command again to go on", file=sys.stderr)
-        return 130
+    report = write_shards(options.root, options.out, options.shard_mb, options.sample_rate, options.pitch, (low, high))
     print(
         f"{options.out}: {report.written} shards written, {report.kept} kept, {report.num_bytes / 2**20:.1f} MiB in all"
     )
-    return 0

@@ -47,7 +47,10 @@ def _add_common(group: argparse._ArgumentGroup, corpus: type[CorpusSource]) -> N
     if corpus.has_root:
         group.add_argument("--root", type=Path, required=True, metavar="DIR", help="folder of the extracted corpus")
         group.add_argument("--download", action="store_true", help="bring the corpus into --root first")
-    group.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder that is given to --data.root")
+    text = "folder that is given to --data.root"
+    if corpus.has_root:
+        text += " (default: that of the corpus with -prepared behind its name)"
+    group.add_argument("--out", type=Path, required=not corpus.has_root, metavar="DIR", help=text)
     group.add_argument(
         "--sample-rate", type=int, default=16000, metavar="HZ", help="of all recordings (default: 16000)"
     )
@@ -93,10 +96,12 @@ def _run(parsed: argparse.Namespace) -> None:
         _download(source, Path(os.path.abspath(root)))
     if not root.is_dir():
         raise NotDownloadable(f"--root: no folder '{root}'; {source.name} is published at {source.url}")
-    report = prepare(source, root, parsed.out, _settings(parsed), progress=True)
-    _print_report(source, report, parsed.out)
+    absolute = Path(os.path.abspath(root))
+    out = parsed.out or absolute.with_name(f"{absolute.name}-prepared")
+    report = prepare(source, root, out, _settings(parsed), progress=True)
+    _print_report(source, report, out)
     if parsed.shards is not None:
-        shards = write_shards(parsed.out, parsed.shards, parsed.shard_mb, parsed.sample_rate)
+        shards = write_shards(out, parsed.shards, parsed.shard_mb, parsed.sample_rate)
         print(f"{parsed.shards}: {shards.written} shards written, {shards.kept} kept")
 
 

@@ -54,6 +54,13 @@ def status(*arguments: object) -> Any:
     return exit_info.value.code
 
 
+def test_without_out_the_folder_lies_beside_the_corpus(musan: Path) -> None:
+    before = sorted(musan.rglob("*"))
+    assert status("musan", "--root", musan, "--workers", 1) == 0
+    assert (musan.with_name("musan-prepared") / "noise.csv").is_file()
+    assert sorted(musan.rglob("*")) == before, "the corpus itself is only read"
+
+
 def test_two_corpora_become_one(librispeech: Path, musan: Path, tmp_path: Path, capsys: Any) -> None:
     out = tmp_path / "corpus"
     assert status("librispeech", "--root", librispeech, "--out", out, "--workers", 1) == 0
@@ -144,7 +151,7 @@ def test_what_cannot_be_downloaded_says_so(name: str, tmp_path: Path, capsys: An
     "arguments",
     [
         ["musan"],
-        ["musan", "--root", "x"],
+        ["folder", "--noise", "x"],
         ["nonsense", "--root", "x", "--out", "y"],
         ["librispeech", "--root", "x", "--out", "y", "--subsets", "train-dirty"],
         ["esc50", "--root", "x", "--out", "y", "--test-fold", "6"],

@@ -193,7 +193,7 @@ class EnhancementDataModule(LightningDataModule):
             schedule=schedule,
         )
 
-    def _schedule(self, name: str, split: str, stream: int) -> ShardSchedule | None:
+    def schedule(self, name: str, split: str, stream: int) -> ShardSchedule | None:
         """Return which shards the mixtures called ``name`` are drawn from, or None without shards."""
         if not isinstance(self.reader.archive, ShardArchive):
             return None
@@ -210,7 +210,7 @@ class EnhancementDataModule(LightningDataModule):
         if (name, rank, world_size) not in self._loaders:
             training, count, batch_size = name == "train", self.counts[f"{name}_mixtures"], self.counts["batch_size"]
             check_equal_batches(f"data.{name}_mixtures", count, batch_size, world_size)
-            schedule = self._schedule(name, split, stream)
+            schedule = self.schedule(name, split, stream)
             # Without shards, the batches of all ranks in a step are one batch of a single process, cut.
             block = batch_size if schedule is None else schedule.block
             position = self._next_mixture if training and self.trainer is not None else None

@@ -255,7 +255,7 @@ def test_a_missing_or_torn_shard_in_a_folder_is_refused(root: Path, tmp_path: Pa
 
 def test_items_are_the_same_whatever_was_removed_meanwhile(root: Path, tmp_path: Path) -> None:
     data = ready(f"file://{root}", shards=ShardSettings(str(tmp_path), block_mixtures=1), cache_mb=1)
-    dataset = data.dataset("train", 0, data._schedule("train", "train", 0))
+    dataset = data.dataset("train", 0, data.schedule("train", "train", 0))
     first = [dataset[ItemKey(index, 0)]["noisy"] for index in range(6)]
     for path in tmp_path.glob("*/*.tar"):
         path.unlink()

@@ -246,7 +246,7 @@ def main() -> None:
         recorded = recorded[:: max(1, len(recorded) // options.most_recorded)][: options.most_recorded]
         seconds = {}
         heard = list(listen(recorded, reader, options.models, seconds))
-        print(f"\n{options.recordings.name}: {len(heard)} recordings of the split valid, {seconds['audio']:.0f} s")
+        print(f"\n{len(heard)} recordings of the split valid, {seconds['audio']:.0f} s")
         print_recorded(heard, options.models)
 
 

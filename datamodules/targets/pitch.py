@@ -206,7 +206,7 @@ class Pitch(Target):
 
     Args:
         cache_dir: folder of the pitch tracks.
-        model: ``tiny`` or ``full`` (about 20 times slower).
+        model: ``tiny`` or ``full`` (about 25 times slower).
         f0_range_hz: lowest and highest F0.
         periodicity_threshold: in (0, 1).
         batch_size: frames per forward pass of CREPE.

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from torch.utils.data import Dataset
 
 from datamodules.audio import AudioReader
 from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord
-from datamodules.mixing import active_speech_power
 from datamodules.mixing_settings import MixingSettings
 from datamodules.sampler import ItemKey
 from datamodules.scene import Scene, SceneSources, draw_scene
+from datamodules.scene_dataset import SceneDataset
 from datamodules.shards.schedule import ShardSchedule
-from datamodules.targets.base import Target, TargetArray
+from datamodules.targets.base import Target
 from networks.framing import FrameGrid
 
 
-class MixtureDataset(Dataset[dict[str, Any]]):
+class MixtureDataset(SceneDataset):
     """Noisy mixtures of one split with their targets.
 
     Speakers are drawn uniformly, then one of their recordings for every excerpt. Noise categories take turns with the
@@ -52,15 +50,10 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         remember_targets: bool = False,
         schedule: ShardSchedule | None = None,
     ) -> None:
-        self.corpus = corpus
-        self.reader = reader
-        self.grid = grid
+        super().__init__(corpus, reader, grid, targets, remember_targets)
         self.mixing = mixing
-        self.targets = list(targets)
         self.seed = seed
         self.stream = stream
-        self.remember_targets = remember_targets
-        self._remembered: dict[ItemKey, dict[str, TargetArray]] = {}
         self.schedule = schedule
         speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
         for speech in corpus.speech_of(split):
@@ -81,31 +74,3 @@ class MixtureDataset(Dataset[dict[str, Any]]):
         speech = speakers[int(rng.integers(len(speakers)))]
         noise = sources.categories[key.index % len(sources.categories)]
         return draw_scene(speech, noise, self.reader, self.grid, self.mixing, rng, sources)
-
-    def __getitem__(self, key: ItemKey) -> dict[str, Any]:
-        """Return the item of a key.
-
-        Returns:
-            ``noisy``, ``clean``, ``noise``: float32, (sample,); ``clean_rms``: of the active speech; ``index``;
-            ``targets``: name to float32 array of shape (frame,) or ().
-        """
-        scene = self.scene(key)
-        return {
-            "noisy": scene.mixture.noisy,
-            "clean": scene.mixture.clean,
-            "noise": scene.mixture.noise,
-            "clean_rms": np.float32(np.sqrt(active_speech_power(scene.mixture.clean, self.grid.hop_length))),
-            "index": key.index,
-            "targets": self._targets(key, scene),
-        }
-
-    def _targets(self, key: ItemKey, scene: Scene) -> dict[str, TargetArray]:
-        """Compute the targets of a scene, or recall them."""
-        if key in self._remembered:
-            return self._remembered[key]
-        targets: dict[str, TargetArray] = {}
-        for target in self.targets:
-            targets.update(target.compute(scene, self.corpus, targets))
-        if self.remember_targets:
-            self._remembered[key] = targets
-        return targets

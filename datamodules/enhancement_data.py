@@ -21,6 +21,7 @@ from datamodules.corpus import (
 from datamodules.dataset import MixtureDataset
 from datamodules.mixing_settings import MixingSettings
 from datamodules.position import TrainingPosition
+from datamodules.published_pairs import PublishedPairs
 from datamodules.sampler import EpochSampler, ResumableLoader, check_equal_batches
 from datamodules.shards.archive import CorpusLocation, ShardArchive
 from datamodules.shards.schedule import ShardSchedule, fixed_block
@@ -63,6 +64,8 @@ class EnhancementDataModule(LightningDataModule):
             process; it is an error if there is no other.
         augment_held_out: augment validation and test mixtures and those that probes are fitted on too. Off, they stay
             the same whatever training is augmented with, so that runs compare.
+        published_pairs: validate and test on the mixtures of ``pairs.csv``, whole and as they are, in place of drawn
+            ones; ``valid_mixtures`` and ``test_mixtures`` do not count then.
 
     Raises:
         ValueError: if a number is out of range or the targets are listed in a wrong order.
@@ -87,6 +90,7 @@ class EnhancementDataModule(LightningDataModule):
         seed: int = 0,
         on_bad_recording: Literal["error", "skip"] = "error",
         augment_held_out: bool = False,
+        published_pairs: bool = False,
     ) -> None:
         super().__init__()
         counts = {
@@ -122,6 +126,7 @@ class EnhancementDataModule(LightningDataModule):
         self.num_workers = num_workers
         self.seed = seed
         self.augment_held_out = augment_held_out
+        self.published_pairs = published_pairs
         self.reader = AudioReader(grid.sample_rate, cache_mb, on_bad_recording)
         self._corpus: Corpus | None = None
         self._position = TrainingPosition(train_mixtures, batch_size)
@@ -193,6 +198,10 @@ class EnhancementDataModule(LightningDataModule):
             schedule=schedule,
         )
 
+    def _pairs(self, split: str) -> PublishedPairs:
+        """Return the published mixtures of a split."""
+        return PublishedPairs(self.corpus, split, self.reader, self.grid, self.targets)
+
     def schedule(self, name: str, split: str, stream: int) -> ShardSchedule | None:
         """Return which shards the mixtures called ``name`` are drawn from, or None without shards."""
         if not isinstance(self.reader.archive, ShardArchive):
@@ -209,13 +218,16 @@ class EnhancementDataModule(LightningDataModule):
         rank, world_size = self._ranks()
         if (name, rank, world_size) not in self._loaders:
             training, count, batch_size = name == "train", self.counts[f"{name}_mixtures"], self.counts["batch_size"]
+            pairs = self._pairs(split) if self.published_pairs and name in ("valid", "test") else None
+            if pairs is not None:
+                count, batch_size = len(pairs), 1
             check_equal_batches(f"data.{name}_mixtures", count, batch_size, world_size)
-            schedule = self.schedule(name, split, stream)
+            schedule = self.schedule(name, split, stream) if pairs is None else None
             # Without shards, the batches of all ranks in a step are one batch of a single process, cut.
             block = batch_size if schedule is None else schedule.block
             position = self._next_mixture if training and self.trainer is not None else None
             self._loaders[name, rank, world_size] = (ResumableLoader if training else DataLoader[dict[str, Any]])(
-                self.dataset(split, stream, schedule),
+                self.dataset(split, stream, schedule) if pairs is None else pairs,
                 batch_size=batch_size,
                 sampler=EpochSampler(count, not training, block, rank, world_size, position),
                 num_workers=self.num_workers,

@@ -10,30 +10,37 @@ from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
-from networks.complexity import MacBudget, mac_budget, macs_per_frame
+from networks.complexity import FrameBudget, cost_per_frame, mac_budget, weight_budget
+from networks.mask_statistics import RunCounts, count_runs
 
 ALWAYS = 0.99  # share of frames from which a channel counts as always on, or off
+BYTES_PER_WEIGHT = 4  # float32
 
 
 class GateStatistics(EvaluationCallback):
     """Collects the masks of the scored validation or test mixtures and logs their statistics at the end.
 
     Logged: ``gates/utilization``, ``gates/utilization/blockNN``, ``gates/always_on``, ``gates/always_off``,
-    ``gates/constant`` (shares of channels), ``cost/macs_per_frame``, ``cost/macs_saved`` (share of the dense network,
-    gates included) and ``cost/macs_per_frame_p05``, ``_p95`` over frames.
+    ``gates/constant`` (shares of channels), ``gates/dwell_on_frames``, ``gates/dwell_off_frames`` (mean length of the
+    runs in which a channel stays as it is), ``cost/macs_per_frame``, ``cost/weight_bytes_per_frame`` (float32 weights
+    that a frame reads), both with ``_p05`` and ``_p95`` over frames and ``_dense``, and ``cost/macs_saved`` (share of
+    the dense network, gates included).
     """
 
     def __init__(self) -> None:
         super().__init__()
         self._active: Tensor | None = None
+        self._runs = RunCounts(0, 0, 0, 0)
         self._frames = 0
-        self._macs: list[Tensor] = []
-        self._budget: MacBudget | None = None
+        self._budgets: dict[str, FrameBudget] = {}
+        self._costs: dict[str, list[Tensor]] = {}
 
     def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the masks of the last validation or test."""
-        self._active, self._frames, self._macs = None, 0, []
-        self._budget = mac_budget(enhancement_module(pl_module).network)
+        network = enhancement_module(pl_module).network
+        self._active, self._frames, self._runs = None, 0, RunCounts(0, 0, 0, 0)
+        self._budgets = {"macs": mac_budget(network), "weight_bytes": weight_budget(network)}
+        self._costs = {name: [] for name in self._budgets}
 
     def collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, loader: int) -> None:
         """Count the active channels of a batch."""
@@ -43,26 +50,32 @@ class GateStatistics(EvaluationCallback):
         active = masks.sum(dim=(0, 3), dtype=torch.float64).cpu()
         self._active = active if self._active is None else self._active + active
         self._frames += masks.shape[0] * masks.shape[-1]
-        assert self._budget is not None
-        self._macs.append(macs_per_frame(self._budget, masks).flatten().cpu())
+        self._runs = self._runs.plus(count_runs(masks))
+        for name, budget in self._budgets.items():
+            self._costs[name].append(cost_per_frame(budget, masks).flatten().cpu())
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Log the statistics."""
-        if self._active is None or self._budget is None:
+        if self._active is None:
             return
         share = self._active / self._frames  # (block, channel)
-        macs = torch.cat(self._macs).double()
-        always_on = (share >= ALWAYS).double().mean()
-        always_off = (share <= 1 - ALWAYS).double().mean()
+        always_on = float((share >= ALWAYS).double().mean())
+        always_off = float((share <= 1 - ALWAYS).double().mean())
         values = {
-            "gates/utilization": share.mean(),
+            "gates/utilization": float(share.mean()),
             "gates/always_on": always_on,
             "gates/always_off": always_off,
             "gates/constant": always_on + always_off,
-            "cost/macs_per_frame": macs.mean(),
-            "cost/macs_per_frame_p05": macs.quantile(0.05),
-            "cost/macs_per_frame_p95": macs.quantile(0.95),
-            "cost/macs_saved": 1.0 - macs.mean() / self._budget.dense,
+            "gates/dwell_on_frames": self._runs.dwell_on,
+            "gates/dwell_off_frames": self._runs.dwell_off,
         }
-        values |= {f"gates/utilization/block{block:02d}": value for block, value in enumerate(share.mean(dim=1))}
-        pl_module.log_dict({name: float(value) for name, value in values.items()}, sync_dist=True)
+        for name, budget in self._budgets.items():
+            unit = BYTES_PER_WEIGHT if name == "weight_bytes" else 1
+            cost = torch.cat(self._costs[name]).double() * unit
+            values[f"cost/{name}_per_frame"] = float(cost.mean())
+            values[f"cost/{name}_per_frame_p05"] = float(cost.quantile(0.05))
+            values[f"cost/{name}_per_frame_p95"] = float(cost.quantile(0.95))
+            values[f"cost/{name}_per_frame_dense"] = float(budget.dense * unit)
+        values["cost/macs_saved"] = 1.0 - values["cost/macs_per_frame"] / self._budgets["macs"].dense
+        values |= {f"gates/utilization/block{block:02d}": float(value) for block, value in enumerate(share.mean(dim=1))}
+        pl_module.log_dict(values, sync_dist=True)

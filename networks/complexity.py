@@ -1,4 +1,4 @@
-"""Multiply-accumulates per frame: of the dense network, and as a function of the channel masks."""
+"""Cost per frame: multiply-accumulates and weights touched, dense and as functions of the channel masks."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from networks.blocks import PrunedBlock
 from networks.conv_fsenet import ConvFSENet
 
 
-class MacBudget(NamedTuple):
-    """MACs of one frame, BatchNorms folded into convolutions.
+class FrameBudget(NamedTuple):
+    """What one frame costs, linear in the active channels; BatchNorms are folded into convolutions.
 
     Attributes:
         fixed: frontend and backend.
@@ -30,39 +30,49 @@ class MacBudget(NamedTuple):
 
     @property
     def dense(self) -> int:
-        """MACs per frame of the network without gates, every channel computed."""
+        """Cost of the network without gates, every channel computed."""
         return self.fixed + self.blocks * self.channels * self.per_channel
 
 
-def _weight_macs(layer: nn.Module) -> int:
-    """MACs per frame of a convolution: one per weight, as every layer keeps the frame rate."""
-    return cast(nn.Conv1d, layer).weight.numel()
-
-
-def mac_budget(network: ConvFSENet) -> MacBudget:
-    """Count the MACs per frame of the parts of a network.
-
-    Example:
-        >>> mac_budget(ConvFSENet()).dense
-        662528
-    """
+def _budget(network: ConvFSENet, biases: bool) -> FrameBudget:
+    """Count the weights of every part, and what is added to their sums if asked."""
     blocks = [cast(PrunedBlock, block) for block in network.blocks]
-    gates = sum(
-        _weight_macs(block.gate.squeeze) + _weight_macs(block.gate.expand) for block in blocks if block.gate is not None
-    )
-    first = blocks[0]
-    block_macs = _weight_macs(first.expand) + _weight_macs(first.depthwise.conv) + _weight_macs(first.project)
-    return MacBudget(
-        fixed=_weight_macs(network.frontend) + _weight_macs(network.backend),
-        gates=gates,
-        per_channel=block_macs // network.channels,
+    first, gates = blocks[0], [block.gate for block in blocks if block.gate is not None]
+    fixed = [network.frontend, network.backend]
+    hidden = [layer for gate in gates for layer in (gate.squeeze, gate.expand)]
+    block_weights = sum(layer.weight.numel() for layer in (first.expand, first.depthwise.conv, first.project))
+    folded = 2 if biases else 0  # of a channel: that of its row, and the one its depthwise filter gets from BatchNorm
+    return FrameBudget(
+        fixed=sum(layer.weight.numel() + biases * layer.out_channels for layer in fixed),
+        gates=sum(layer.weight.numel() + biases * layer.out_channels for layer in hidden),
+        per_channel=block_weights // network.channels + folded,
         channels=network.channels,
         blocks=len(blocks),
     )
 
 
-def macs_per_frame(budget: MacBudget, channel_masks: Tensor) -> Tensor:
-    """Count the MACs that masks leave to compute, gates included.
+def mac_budget(network: ConvFSENet) -> FrameBudget:
+    """Count the MACs per frame of the parts of a network: one per weight, as every layer keeps the frame rate.
+
+    Example:
+        >>> mac_budget(ConvFSENet()).dense
+        662528
+    """
+    return _budget(network, biases=False)
+
+
+def weight_budget(network: ConvFSENet) -> FrameBudget:
+    """Count the weights and biases that a frame reads, for the memory traffic of an engine that skips channels.
+
+    Example:
+        >>> weight_budget(ConvFSENet()).per_channel - mac_budget(ConvFSENet()).per_channel
+        2
+    """
+    return _budget(network, biases=True)
+
+
+def cost_per_frame(budget: FrameBudget, channel_masks: Tensor) -> Tensor:
+    """Count what masks leave to compute or to read, gates included.
 
     Args:
         budget: of the network that made the masks.

@@ -16,9 +16,10 @@ from callbacks import GateStatistics, MaskProbing
 from callbacks.mask_probing import frame_targets
 from datamodules.rating import rate_utterance
 from lightning_modules.enhancement import Enhancement, EnhancementModule
-from networks.complexity import mac_budget
+from networks.complexity import mac_budget, weight_budget
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.mask_statistics import count_runs
 from probes.tasks import ProbeTask
 
 FRAMES, SAMPLES = 51, 50 * 256
@@ -126,6 +127,11 @@ def test_gate_statistics_count_what_the_masks_hold(tmp_path: Path) -> None:
     macs = budget.fixed + budget.gates + budget.per_channel * every.sum(dim=(1, 2)).flatten()
     assert module.logged["gates/utilization"] == pytest.approx(float(every.mean()))
     assert module.logged["gates/utilization/block01"] == pytest.approx(float(every[:, 1].mean()))
+    weights = weight_budget(module.network)
+    read = weights.fixed + weights.gates + weights.per_channel * every.sum(dim=(1, 2)).flatten()
+    assert module.logged["cost/weight_bytes_per_frame"] == pytest.approx(4 * float(read.mean()))
+    assert module.logged["cost/weight_bytes_per_frame_dense"] == 4 * weights.dense
+    assert module.logged["gates/dwell_on_frames"] == pytest.approx(count_runs(every).dwell_on)
     assert module.logged["gates/always_on"] == pytest.approx(1 / 18)
     assert module.logged["gates/always_off"] == pytest.approx(1 / 18)
     assert module.logged["cost/macs_per_frame"] == pytest.approx(float(macs.mean()))

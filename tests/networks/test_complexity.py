@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
-from networks.complexity import MacBudget, count_parameters, mac_budget, macs_per_frame
+from networks.complexity import FrameBudget, cost_per_frame, count_parameters, mac_budget, weight_budget
 from networks.conv_fsenet import ConvFSENet
 
 SIZES = st.fixed_dictionaries(
@@ -70,19 +70,37 @@ def test_masks_cost_what_a_count_of_their_parts_costs(sizes: dict, gated: bool, 
                         macs += residual + sizes["kernel_size"] + residual  # row, filter, column
             counted[item, frame] = macs
     for given_masks in (masks, masks.float(), masks.to(torch.bfloat16)):
-        measured = macs_per_frame(budget, given_masks)
+        measured = cost_per_frame(budget, given_masks)
         assert measured.dtype == torch.int64
         assert torch.equal(measured, counted)
 
 
+@settings(max_examples=20, deadline=None, database=None)
+@given(SIZES, st.booleans(), st.integers(0, 1000))
+def test_weights_read_are_those_of_the_folded_layers(sizes: dict, gated: bool, seed: int) -> None:
+    network = ConvFSENet(gated=gated, **sizes)
+    masks = (
+        torch.rand(1, len(network.blocks), sizes["channels"], 1, generator=torch.Generator().manual_seed(seed)) < 0.4
+    )
+    read = sum(parameter.numel() for layer in (network.frontend, network.backend) for parameter in layer.parameters())
+    for block, mask in zip(network.blocks, masks[0, :, :, 0], strict=True):
+        if gated:
+            layers = (block.gate.squeeze, block.gate.expand)
+            read += sum(parameter.numel() for layer in layers for parameter in layer.parameters())
+        # a folded BatchNorm leaves one bias for every channel
+        parts = (block.expand.weight[mask], block.expand.bias[mask], block.depthwise.conv.weight[mask])
+        read += sum(part.numel() for part in (*parts, block.depthwise_norm.bias[mask], block.project.weight[:, mask]))
+    assert cost_per_frame(weight_budget(network), masks).item() == read
+
+
 def test_ends_of_the_range_and_the_share_that_a_quarter_leaves() -> None:
     budget = mac_budget(ConvFSENet())
-    assert budget == MacBudget(fixed=65_792, gates=55_296, per_channel=259, channels=256, blocks=9)
+    assert budget == FrameBudget(fixed=65_792, gates=55_296, per_channel=259, channels=256, blocks=9)
     closed, opened = torch.zeros(1, 9, 256, 1), torch.ones(1, 9, 256, 1)
-    assert macs_per_frame(budget, closed).item() == 65_792 + 55_296
-    assert macs_per_frame(budget, opened).item() == budget.dense + budget.gates
+    assert cost_per_frame(budget, closed).item() == 65_792 + 55_296
+    assert cost_per_frame(budget, opened).item() == budget.dense + budget.gates
     closed[:, :, :64] = 1.0
-    assert macs_per_frame(budget, closed).item() == 270_272  # 59 % of the dense MACs saved, gates paid
+    assert cost_per_frame(budget, closed).item() == 270_272  # 59 % of the dense MACs saved, gates paid
 
 
 def test_the_order_of_channels_does_not_matter() -> None:
@@ -90,8 +108,8 @@ def test_the_order_of_channels_does_not_matter() -> None:
     generator = torch.Generator().manual_seed(0)
     masks = torch.rand(3, 9, 256, 20, generator=generator) < 0.3
     order = torch.randperm(256, generator=generator)
-    assert torch.equal(macs_per_frame(budget, masks[:, :, order]), macs_per_frame(budget, masks))
-    assert macs_per_frame(budget, masks).unique().numel() > 1
+    assert torch.equal(cost_per_frame(budget, masks[:, :, order]), cost_per_frame(budget, masks))
+    assert cost_per_frame(budget, masks).unique().numel() > 1
 
 
 def test_parameters_are_counted_once_and_frozen_ones_are_not() -> None:

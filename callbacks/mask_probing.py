@@ -144,8 +144,6 @@ class MaskProbing(EvaluationCallback):
         if not self._suites:
             return
         started = time.perf_counter()
-        if loader == SCORED_LOADER:
-            self._fit_loader_started = started  # of the last scored batch, so where the mixtures for fitting begin
         enhancement: Enhancement = outputs["enhancement"]
         part = "score" if loader == SCORED_LOADER else "fit"
         num_utterances, num_frames = enhancement.channel_masks.shape[0], enhancement.channel_masks.shape[-1]
@@ -159,7 +157,8 @@ class MaskProbing(EvaluationCallback):
         if part == "score" and self._example is None:
             self._example = _first(batch), Enhancement(*(value[:1].detach().cpu() for value in enhancement))
         if part == "score":
-            self._seconds += time.perf_counter() - started
+            self._fit_loader_started = time.perf_counter()  # after the last scored batch the mixtures for fitting begin
+            self._seconds += self._fit_loader_started - started
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Fit, score and log."""

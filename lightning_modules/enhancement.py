@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
 from lightning_modules.checkpoints import check_architecture
-from lightning_modules.losses import compressed_spectral_loss, utilization_loss
+from lightning_modules.losses import SparsityScope, balance_loss, compressed_spectral_loss, utilization_loss
 from lightning_modules.schedule import warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
@@ -50,6 +50,8 @@ class EnhancementModule(LightningModule):
         compression: exponent of the spectral loss.
         complex_weight: share of the complex error in the spectral loss, in [0, 1].
         sparsity_weight: weight of the squared distance of the utilization from its target.
+        sparsity_scope: ``network`` or ``block``: what must reach the target.
+        balance_weight: weight of the variance of utilization over the channels of a block; 0 leaves it out.
 
     Raises:
         ValueError: if a value is out of range.
@@ -66,6 +68,8 @@ class EnhancementModule(LightningModule):
         compression: float = 0.3,
         complex_weight: float = 0.3,
         sparsity_weight: float = 10.0,
+        sparsity_scope: SparsityScope = "network",
+        balance_weight: float = 0.0,
     ) -> None:
         super().__init__()
         if learning_rate <= 0:
@@ -76,7 +80,8 @@ class EnhancementModule(LightningModule):
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise ValueError(f"model.{name} must lie in [0, 1], got {share}")
-        weights = {"weight_decay": weight_decay, "warmup_steps": warmup_steps, "sparsity_weight": sparsity_weight}
+        weights = {"weight_decay": weight_decay, "warmup_steps": warmup_steps}
+        weights |= {"sparsity_weight": sparsity_weight, "balance_weight": balance_weight}
         for name, value in weights.items():
             if value < 0:
                 raise ValueError(f"model.{name} must not be negative, got {value}")
@@ -90,6 +95,8 @@ class EnhancementModule(LightningModule):
         self.compression = compression
         self.complex_weight = complex_weight
         self.sparsity_weight = sparsity_weight
+        self.sparsity_scope: SparsityScope = sparsity_scope
+        self.balance_weight = balance_weight
 
     def forward(self, noisy: Tensor) -> Enhancement:
         """Enhance waveforms of shape (batch, sample)."""
@@ -110,8 +117,12 @@ class EnhancementModule(LightningModule):
         )
         losses = {"loss": spectral, "enhancement_loss": spectral}
         if self.network.gated:
-            losses["sparsity_loss"] = utilization_loss(enhancement.channel_masks, self.network.target_utilization)
+            masks, target = enhancement.channel_masks, self.network.target_utilization
+            losses["sparsity_loss"] = utilization_loss(masks, target, self.sparsity_scope)
             losses["loss"] = spectral + self.sparsity_weight * losses["sparsity_loss"]
+            if self.balance_weight > 0:
+                losses["balance_loss"] = balance_loss(masks)
+                losses["loss"] = losses["loss"] + self.balance_weight * losses["balance_loss"]
         return losses
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:

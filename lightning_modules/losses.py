@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from networks.stft import Stft
+
+SparsityScope = Literal["network", "block"]
 
 MAGNITUDE_FLOOR = 1e-8  # squared; keeps the gradient of the power law finite where a bin is zero
 
@@ -53,14 +57,32 @@ def compressed_spectral_loss(
     return (1.0 - complex_weight) * magnitude_error + complex_weight * complex_error
 
 
-def utilization_loss(channel_masks: Tensor, target_utilization: float) -> Tensor:
+def utilization_loss(channel_masks: Tensor, target_utilization: float, scope: SparsityScope = "network") -> Tensor:
     """Compute the squared distance of the mean utilization from its target.
 
     Args:
         channel_masks: 0 or 1, shape (batch, block, channel, frame).
         target_utilization: share of active channels aimed at.
+        scope: ``network`` takes the mean over everything, so that blocks may share the budget unevenly; ``block`` holds
+            every block to the target.
 
     Returns:
         Scalar.
     """
-    return (channel_masks.float().mean() - target_utilization).square()
+    kept = (1,) if scope == "block" else ()
+    averaged = [dimension for dimension in range(channel_masks.ndim) if dimension not in kept]
+    return (channel_masks.float().mean(dim=averaged) - target_utilization).square().mean()
+
+
+def balance_loss(channel_masks: Tensor) -> Tensor:
+    """Compute how unevenly the channels of a block are used: variance of their utilization, mean over blocks.
+
+    Against channels that are always on or always off in a batch, which say nothing and are paid for, or lost.
+
+    Args:
+        channel_masks: 0 or 1, shape (batch, block, channel, frame).
+
+    Returns:
+        Scalar, at most ``target * (1 - target)`` for masks that reach a target, 0 if all channels are used alike.
+    """
+    return channel_masks.float().mean(dim=(0, 3)).var(dim=1, unbiased=False).mean()

@@ -68,6 +68,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
         ({"compression": 1.1}, r"model\.compression must lie in \(0, 1\], got 1\.1"),
         ({"sparsity_weight": -1.0}, r"model\.sparsity_weight must not be negative, got -1\.0"),
         ({"weight_decay": -0.1}, r"model\.weight_decay must not be negative, got -0\.1"),
+        ({"balance_weight": -1.0}, r"model\.balance_weight must not be negative, got -1\.0"),
         ({"warmup_steps": -1}, r"model\.warmup_steps must not be negative, got -1"),
         ({"final_learning_rate_share": 2.0}, r"model\.final_learning_rate_share must lie in \[0, 1\], got 2\.0"),
     ],
@@ -137,6 +138,23 @@ def test_bfloat16_is_finite_and_its_masks_are_binary(logged: dict[str, float], g
         assert parameter.grad is None or parameter.grad.isfinite().all(), name
     full = make_module(gated).training_step(batch, 0)
     assert loss.item() == pytest.approx(full.item(), rel=0.05)
+
+
+def test_balance_frees_channels_of_raw_gates_that_never_switch(logged: dict[str, float]) -> None:
+    def constant_share(balance_weight: float) -> float:
+        module, batch = make_module(normalize=False, balance_weight=balance_weight), make_batch()
+        optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
+        for step in range(40):
+            optimizer.zero_grad()
+            module.training_step(batch, step).backward()
+            optimizer.step()
+        share = module(batch["noisy"]).channel_masks.mean(dim=(0, 3))
+        return ((share < 0.01) | (share > 0.99)).float().mean().item()
+
+    without, balanced = constant_share(0.0), constant_share(10.0)
+    assert without > 0.3
+    assert balanced < 0.8 * without
+    assert logged["train/balance_loss"] >= 0
 
 
 def test_a_dense_network_has_no_sparsity_loss(logged: dict[str, float]) -> None:

@@ -9,7 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from lightning_modules.losses import MAGNITUDE_FLOOR, compress, compressed_spectral_loss, utilization_loss
+from lightning_modules.losses import (
+    MAGNITUDE_FLOOR,
+    balance_loss,
+    compress,
+    compressed_spectral_loss,
+    utilization_loss,
+)
 from networks.framing import FrameGrid
 from networks.gating import binarize
 from networks.stft import Stft
@@ -111,3 +117,34 @@ def test_utilization_loss_pushes_logits_towards_the_target(target: float, sign: 
     utilization_loss(binarize(logit, 0.0, 2.0), target).backward()
     assert logit.grad is not None
     assert (torch.sign(logit.grad) == sign).all()
+
+
+def test_the_scope_of_a_block_sees_what_the_network_evens_out() -> None:
+    masks = torch.zeros(2, 2, 4, 5)
+    masks[:, 0] = 1.0  # one block fully on, the other off
+    assert utilization_loss(masks, 0.5, "network").item() == 0.0
+    assert utilization_loss(masks, 0.5, "block").item() == pytest.approx(0.25)
+    assert utilization_loss(masks[:, :1], 0.4, "block") == utilization_loss(masks[:, :1], 0.4, "network")
+
+
+def test_balance_is_the_variance_over_the_channels_of_a_block() -> None:
+    generator = torch.Generator().manual_seed(0)
+    masks = (torch.rand(3, 2, 6, 50, generator=generator) < torch.linspace(0.1, 0.9, 6)[:, None]).float()
+    shares = masks.numpy().mean(axis=(0, 3))
+    assert balance_loss(masks).item() == pytest.approx(np.var(shares, axis=1).mean(), rel=1e-5)
+    constant = torch.zeros(3, 2, 4, 50)
+    constant[:, :, 0] = 1.0  # a quarter of the channels always on, the rest always off: the worst for this utilization
+    assert balance_loss(constant).item() == pytest.approx(0.25 * 0.75)
+    alike = torch.zeros(3, 2, 4, 50)
+    alike[..., ::2] = 1.0
+    assert balance_loss(alike).item() == 0.0
+
+
+def test_balance_pushes_busy_channels_down_and_idle_ones_up() -> None:
+    logit = torch.zeros(2, 1, 2, 20)
+    logit[:, :, 0] = 0.5
+    logit[:, :, 1] = -0.5
+    logit.requires_grad_()
+    balance_loss(binarize(logit, 0.0, 2.0)).backward()
+    assert logit.grad is not None
+    assert (logit.grad[:, :, 0] > 0).all() and (logit.grad[:, :, 1] < 0).all()

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,6 +109,22 @@ class Corpus:
     def responses_of(self, split: str) -> list[RoomResponse]:
         """Return the room responses of a split: its own and those of no split."""
         return [response for response in self.responses if response.split in (split, None)]
+
+
+def by_speaker(records: Iterable[SpeechRecord]) -> list[list[SpeechRecord]]:
+    """Group recordings by speaker, in the order of their names."""
+    speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
+    for record in records:
+        speakers[record.speaker].append(record)
+    return [speakers[speaker] for speaker in sorted(speakers)]
+
+
+def by_category(records: Iterable[NoiseRecord]) -> dict[str, list[NoiseRecord]]:
+    """Group noise recordings by category."""
+    categories: dict[str, list[NoiseRecord]] = defaultdict(list)
+    for record in records:
+        categories[record.category].append(record)
+    return dict(categories)
 
 
 def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:

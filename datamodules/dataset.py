@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from datamodules.audio import AudioReader
-from datamodules.corpus import Corpus, NoiseRecord, SpeechRecord
+from datamodules.corpus import Corpus, by_category, by_speaker
 from datamodules.mixing_settings import MixingSettings
 from datamodules.sampler import ItemKey
 from datamodules.scene import Scene, SceneSources, draw_scene
@@ -55,13 +54,8 @@ class MixtureDataset(SceneDataset):
         self.seed = seed
         self.stream = stream
         self.schedule = schedule
-        speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
-        for speech in corpus.speech_of(split):
-            speakers[speech.speaker].append(speech)
-        noises: dict[str, list[NoiseRecord]] = defaultdict(list)
-        for noise in corpus.noise_of(split):
-            noises[noise.category].append(noise)
-        self._speakers = [speakers[speaker] for speaker in sorted(speakers)]
+        noises = by_category(corpus.noise_of(split))
+        self._speakers = by_speaker(corpus.speech_of(split))
         self._noises = [noises[category] for category in corpus.categories]
         self._sources = SceneSources(self._noises, corpus.responses_of(split))
 

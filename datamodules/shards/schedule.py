@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from datamodules.corpus import Corpus, CorpusError, NoiseRecord, RoomResponse, SpeechRecord
+from datamodules.corpus import Corpus, CorpusError, NoiseRecord, RoomResponse, SpeechRecord, by_category, by_speaker
 from datamodules.scene import SceneSources
 
 SPEECH_DRAW, NOISE_DRAW, RESPONSE_DRAW = 1, 2, 3  # keep the permutations apart
@@ -60,17 +60,10 @@ class ShardSchedule:
         self.speech_shards, self.noise_shards = sorted(speech), sorted(noise)
         self._responses = _by_shard(corpus.responses_of(split))
         self.response_shards = sorted(self._responses)
-        self._speech: dict[str, list[list[SpeechRecord]]] = {}
-        for name, spoken in speech.items():
-            speakers: dict[str, list[SpeechRecord]] = defaultdict(list)
-            for speech_record in spoken:
-                speakers[speech_record.speaker].append(speech_record)
-            self._speech[name] = [speakers[speaker] for speaker in sorted(speakers)]
+        self._speech = {name: by_speaker(records) for name, records in speech.items()}
         self._noise: dict[str, list[list[NoiseRecord]]] = {}
         for name, noises in noise.items():
-            categories: dict[str, list[NoiseRecord]] = defaultdict(list)
-            for noise_record in noises:
-                categories[noise_record.category].append(noise_record)
+            categories = by_category(noises)
             missing = [category for category in corpus.categories if category not in categories]
             if missing:
                 raise CorpusError(f"noise.csv: shard {name} has no recording of '{missing[0]}'; write the shards anew")

@@ -36,18 +36,16 @@ class FrameBudget(NamedTuple):
 
 def _budget(network: ConvFSENet, biases: bool) -> FrameBudget:
     """Count the weights of every part, and what is added to their sums if asked."""
-    blocks = [cast(PrunedBlock, block) for block in network.blocks]
-    first, gates = blocks[0], [block.gate for block in blocks if block.gate is not None]
+    first = cast(PrunedBlock, network.blocks[0])
     fixed = [network.frontend, network.backend]
-    hidden = [layer for gate in gates for layer in (gate.squeeze, gate.expand)]
     block_weights = sum(layer.weight.numel() for layer in (first.expand, first.depthwise.conv, first.project))
     folded = 2 if biases else 0  # of a channel: that of its row, and the one its depthwise filter gets from BatchNorm
     return FrameBudget(
         fixed=sum(layer.weight.numel() + biases * layer.out_channels for layer in fixed),
-        gates=sum(layer.weight.numel() + biases * layer.out_channels for layer in hidden),
+        gates=sum(gate.weights_per_frame if biases else gate.macs_per_frame for gate in network.gates),
         per_channel=block_weights // network.channels + folded,
         channels=network.channels,
-        blocks=len(blocks),
+        blocks=len(network.blocks),
     )
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from networks.blocks import PrunedBlock
-from networks.gating import ChannelGate
+from networks.constant_gates import RandomGate, StaticGate
+from networks.gate_settings import GateSettings
+from networks.gating import ChannelGate, Gate
 
 MAGNITUDE_FLOOR = 1e-9  # keeps the power law differentiable at digital silence
+DEFAULT_GATE = GateSettings()
 
 
 class Enhanced(NamedTuple):
@@ -30,7 +33,8 @@ class ConvFSENet(nn.Module):
     """Causal convolutional speech-enhancement network whose channels are switched frame by frame.
 
     Backbone after Miccini et al., 2025 (arXiv 2412.17121): frontend pointwise F -> R, ``stacks`` x ``len(dilations)``
-    blocks, backend pointwise R -> F, sigmoid. Causal; frame ``t`` sees ``receptive_field`` frames up to ``t``.
+    blocks, backend pointwise R -> F, sigmoid. Causal; frame ``t`` sees ``receptive_field`` frames up to ``t``
+    (None: all of them, where gates have a leaky average or hysteresis).
 
     Args:
         num_frequencies: bins F of the spectrum.
@@ -41,13 +45,10 @@ class ConvFSENet(nn.Module):
         kernel_size: taps of the depthwise convolutions.
         compression: exponent of the input magnitude.
         gated: False builds the dense network.
-        target_utilization: share of active channels aimed at, in (0, 1).
-        gate_width: hidden units of a gate.
-        gate_normalize: normalise the gates' input and logits.
-        surrogate_slope: steepness of the gates' surrogate gradient.
+        gate: what the gates are like; a dense network ignores it.
 
     Raises:
-        ValueError: if a size is not positive, or the compression or a gate value is out of range.
+        ValueError: if a size is not positive, or the compression is out of range.
     """
 
     def __init__(
@@ -60,10 +61,7 @@ class ConvFSENet(nn.Module):
         kernel_size: int = 3,
         compression: float = 0.3,
         gated: bool = True,
-        target_utilization: float = 0.25,
-        gate_width: int = 16,
-        gate_normalize: bool = True,
-        surrogate_slope: float = 2.0,
+        gate: GateSettings = DEFAULT_GATE,
     ) -> None:
         super().__init__()
         sizes = {
@@ -84,21 +82,66 @@ class ConvFSENet(nn.Module):
         self.channels = channels
         self.compression = compression
         self.gated = gated
-        self.target_utilization = target_utilization if gated else 1.0
-        self.receptive_field = 1 + stacks * (kernel_size - 1) * sum(dilations)
+        self.gate_settings = gate
+        self.target_utilization = gate.target_utilization if gated else 1.0
         self.frontend = nn.Conv1d(num_frequencies, residual_channels, 1)
         blocks = []
-        for dilation in list(dilations) * stacks:
-            gate = (
-                ChannelGate(
-                    residual_channels, channels, gate_width, target_utilization, surrogate_slope, gate_normalize
-                )
-                if gated
-                else None
-            )
-            blocks.append(PrunedBlock(residual_channels, channels, kernel_size, dilation, gate))
+        for index, dilation in enumerate(list(dilations) * stacks):
+            shared_by = {"block": 1, "stack": len(dilations), "network": stacks * len(dilations)}[gate.stem_scope]
+            owns_stem = index % shared_by == 0
+            decider = _make_gate(residual_channels, channels, gate, index, owns_stem) if gated else None
+            blocks.append(PrunedBlock(residual_channels, channels, kernel_size, dilation, decider))
         self.blocks = nn.ModuleList(blocks)
         self.backend = nn.Conv1d(residual_channels, num_frequencies, 1)
+        history = stacks * (kernel_size - 1) * sum(dilations) + sum(gate.history or 0 for gate in self.gates)
+        endless = any(gate.history is None for gate in self.gates)
+        self.receptive_field = None if endless else 1 + history
+
+    @property
+    def gates(self) -> list[Gate]:
+        """The gates of all blocks; none in a dense network."""
+        return [gate for block in self.blocks if (gate := cast(PrunedBlock, block).gate) is not None]
+
+    def set_target_utilization(self, target_utilization: float) -> None:
+        """Move the thresholds of all gates; 1 computes every channel. ``target_utilization`` keeps the final target."""
+        for gate in self.gates:
+            gate.set_target_utilization(target_utilization)
+
+    def set_temperature(self, temperature: float) -> None:
+        """Set the temperature of the surrogate gradient of all gates."""
+        for gate in self.gates:
+            gate.temperature.fill_(temperature)
+
+    def compile_estimate(self, backend: str | Callable[..., Any] = "inductor") -> None:
+        """Translate :meth:`estimate` as one graph with ``torch.compile``; the state stays as it is.
+
+        What is around it is complex, which the compiler does not translate.
+
+        Args:
+            backend: of ``torch.compile``; ``inductor`` needs a C++ compiler on a CPU.
+        """
+        self.estimate = torch.compile(self.estimate, backend=backend, fullgraph=True)  # type: ignore[method-assign]
+
+    def estimate(self, magnitude: Tensor) -> tuple[Tensor, Tensor]:
+        """Estimate the spectral mask.
+
+        Args:
+            magnitude: compressed, shape (batch, frequency, frame).
+
+        Returns:
+            Spectral mask of the same shape, in (0, 1), and channel masks of shape (batch, block, channel, frame).
+        """
+        residual = torch.relu(self.frontend(magnitude))
+        masks = []
+        hidden: Tensor | None = None
+        for block in self.blocks:
+            residual, decision = block(residual, hidden)
+            if decision is None:
+                masks.append(residual.new_ones(()).expand(residual.shape[0], self.channels, residual.shape[-1]))
+            else:
+                hidden = decision.hidden
+                masks.append(decision.channel_mask)
+        return torch.sigmoid(self.backend(residual).float()), torch.stack(masks, dim=1)
 
     def forward(self, spectrum: Tensor) -> Enhanced:
         """Enhance a noisy spectrum.
@@ -115,12 +158,14 @@ class ConvFSENet(nn.Module):
         if spectrum.shape[1] != self.num_frequencies:
             raise ValueError(f"expected {self.num_frequencies} frequencies, got {spectrum.shape[1]}")
         magnitude = (spectrum.abs() + MAGNITUDE_FLOOR) ** self.compression
-        residual = torch.relu(self.frontend(magnitude))
-        masks = []
-        for block in self.blocks:
-            residual, channel_mask = block(residual)
-            if channel_mask is None:
-                channel_mask = residual.new_ones(()).expand(residual.shape[0], self.channels, residual.shape[-1])
-            masks.append(channel_mask)
-        spectral_mask = torch.sigmoid(self.backend(residual).float())
-        return Enhanced(spectral_mask * spectrum, torch.stack(masks, dim=1))
+        spectral_mask, channel_masks = self.estimate(magnitude)
+        return Enhanced(spectral_mask * spectrum, channel_masks)
+
+
+def _make_gate(in_channels: int, channels: int, settings: GateSettings, block: int, owns_stem: bool) -> Gate:
+    """Build the gate of a block; ``block`` counts from 0 and gives random gates their own masks."""
+    if settings.decision == "static":
+        return StaticGate(channels, settings)
+    if settings.decision == "random":
+        return RandomGate(channels, settings, seed=block)
+    return ChannelGate(in_channels, channels, settings, owns_stem)

@@ -7,46 +7,17 @@ one decision prunes both pointwise convolutions of a block.
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-
-class _Step(torch.autograd.Function):
-    """Heaviside step forward, derivative of a sigmoid backward (surrogate gradient)."""
-
-    @staticmethod
-    def forward(ctx: Any, logit: Tensor, threshold: float, slope: float) -> Tensor:
-        ctx.save_for_backward(logit)
-        ctx.threshold, ctx.slope = threshold, slope
-        return (logit > threshold).to(logit.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None]:
-        (logit,) = ctx.saved_tensors
-        probability = torch.sigmoid(ctx.slope * (logit - ctx.threshold))
-        return grad_outputs[0] * ctx.slope * probability * (1 - probability), None, None
-
-
-def binarize(gate_logit: Tensor, threshold: float, slope: float) -> Tensor:
-    """Return 1 where ``gate_logit > threshold`` and 0 elsewhere, with a surrogate gradient.
-
-    Args:
-        gate_logit: any shape.
-        threshold: logit above which a channel is computed.
-        slope: steepness of the sigmoid whose derivative replaces that of the step.
-
-    Returns:
-        Same shape and type as ``gate_logit``, values 0 and 1.
-
-    Example:
-        >>> binarize(torch.tensor([-1.0, 0.0, 2.0]), threshold=0.0, slope=2.0)
-        tensor([0., 0., 1.])
-    """
-    binary: Tensor = _Step.apply(gate_logit, threshold, slope)  # type: ignore[no-untyped-call]
-    return binary
+from networks.binarization import add_logistic_noise, binarize, hold_threshold
+from networks.gate_settings import GateSettings
+from networks.temporal import CausalDepthwise, LeakyAverage
 
 
 class GateOutput(NamedTuple):
@@ -55,59 +26,150 @@ class GateOutput(NamedTuple):
     Attributes:
         channel_mask: shape (batch, channel, frame), 0 or 1 with a surrogate gradient.
         gate_logit: shape (batch, channel, frame), what was compared with the threshold.
+        hidden: hidden units of the gate, shape (batch, width, frame), for blocks that share them; None if it has none.
     """
 
     channel_mask: Tensor
     gate_logit: Tensor
+    hidden: Tensor | None
 
 
-class ChannelGate(nn.Module):
+class Gate(nn.Module, ABC):
+    """What the gates of a block have in common: a threshold that follows the target, and a temperature.
+
+    Attributes:
+        threshold: logit above which a channel is computed, stored in checkpoints; minus infinity while all are.
+        temperature: of the surrogate gradient.
+    """
+
+    threshold: Tensor
+    temperature: Tensor
+
+    def __init__(self, settings: GateSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        self.register_buffer("threshold", torch.tensor(0.0))
+        self.register_buffer("temperature", torch.tensor(settings.temperature), persistent=False)
+        self.set_target_utilization(settings.target_utilization)
+
+    @abstractmethod
+    def threshold_for(self, target_utilization: float) -> float:
+        """Return the threshold under which a share of the channels, in (0, 1), is active at the start of training."""
+
+    def set_target_utilization(self, target_utilization: float) -> None:
+        """Move the threshold; 1 computes every channel."""
+        self.threshold.fill_(-math.inf if target_utilization >= 1.0 else self.threshold_for(target_utilization))
+
+    @property
+    def history(self) -> int | None:
+        """Past frames that a decision depends on, beside the current one; None: all of them."""
+        return 0 if self.settings.hysteresis == 0 else None
+
+    @property
+    def macs_per_frame(self) -> int:
+        """Multiply-accumulates of the decision, norms folded into the layers."""
+        return 0
+
+    @property
+    def weights_per_frame(self) -> int:
+        """Weights and biases that the decision reads."""
+        return 0
+
+    def decide(self, gate_logit: Tensor, hidden: Tensor | None) -> GateOutput:
+        """Compare logits of shape (batch, channel, frame) with the threshold, or with two of them."""
+        threshold = self.threshold
+        if self.settings.hysteresis > 0:
+            threshold = hold_threshold(gate_logit, threshold, self.settings.hysteresis)
+        mask = binarize(gate_logit, threshold, self.temperature, self.settings.surrogate)
+        return GateOutput(mask, gate_logit, hidden)
+
+
+class GateStem(nn.Module):
+    """First layer of a gate: norm, pointwise R -> width, memory of past frames, ReLU.
+
+    Causal, no look-ahead. Without context it keeps no state when streaming.
+
+    Args:
+        in_channels: channels R of its input.
+        settings: of the gates.
+    """
+
+    def __init__(self, in_channels: int, settings: GateSettings) -> None:
+        super().__init__()
+        width, frames = settings.width, settings.context_frames
+        self.norm = nn.BatchNorm1d(in_channels, affine=False) if settings.normalize else nn.Identity()
+        self.squeeze = nn.Conv1d(in_channels, width, 1)
+        self.context: nn.Module = nn.Identity()
+        if settings.context == "depthwise":
+            self.context = CausalDepthwise(width, frames, dilation=1)
+        elif settings.context == "leaky":
+            self.context = LeakyAverage(frames)
+        self.context_macs = {"none": 0, "depthwise": frames * width, "leaky": width}[settings.context]
+
+    def forward(self, residual: Tensor) -> Tensor:
+        """Map (batch, residual channel, frame) to (batch, width, frame)."""
+        return torch.relu(self.context(self.squeeze(self.norm(residual))))
+
+
+class ChannelGate(Gate):
     """Gate subnet: pointwise R -> width, ReLU, pointwise width -> C, threshold.
 
-    Causal, no look-ahead, no state when streaming: frame ``t`` of the masks depends on frame ``t`` of the input only.
-    With ``normalize`` the input and the logits pass BatchNorm without affine parameters (folded into the pointwise
-    layers for inference) and the threshold is the normal quantile of ``target_utilization``: every gate is dynamic and
-    close to the target from the first step on. One learned shift for all channels of the gate lets the sparsity loss
-    reach its target and the blocks share the budget unevenly; it cannot hold a single channel open or shut.
+    Causal, no look-ahead; state when streaming only with a context or hysteresis. With ``normalize`` the input and the
+    logits pass BatchNorm without affine parameters (folded into the pointwise layers for inference) and the
+    threshold is the normal quantile of the target: every gate is dynamic and near the target from the first step on.
+    One learned shift for all channels of the gate lets the sparsity loss reach its target and the blocks share the
+    budget unevenly; it cannot hold a single channel open or shut.
 
     Args:
         in_channels: channels R of the block's input.
         gated_channels: channels C that are switched.
-        width: hidden units.
-        target_utilization: share of active channels aimed at, in (0, 1).
-        surrogate_slope: steepness of the surrogate gradient.
-        normalize: normalise input and logits; raw gates compare the logit with 0.
-
-    Raises:
-        ValueError: if a value is out of range.
+        settings: of the gates.
+        owns_stem: False takes the hidden units of another block's gate.
     """
 
-    def __init__(
-        self,
-        in_channels: int,
-        gated_channels: int,
-        width: int,
-        target_utilization: float,
-        surrogate_slope: float,
-        normalize: bool,
-    ) -> None:
-        super().__init__()
-        if not 0.0 < target_utilization < 1.0:
-            raise ValueError(f"network.target_utilization must lie in (0, 1), got {target_utilization}")
-        if width < 1:
-            raise ValueError(f"network.gate_width must be positive, got {width}")
-        if surrogate_slope <= 0:
-            raise ValueError(f"network.surrogate_slope must be positive, got {surrogate_slope}")
-        self.surrogate_slope = surrogate_slope
-        self.threshold = NormalDist().inv_cdf(1.0 - target_utilization) if normalize else 0.0
-        self.input_norm = nn.BatchNorm1d(in_channels, affine=False) if normalize else nn.Identity()
-        self.squeeze = nn.Conv1d(in_channels, width, 1)
-        self.expand = nn.Conv1d(width, gated_channels, 1)
-        self.logit_norm = nn.BatchNorm1d(gated_channels, affine=False) if normalize else nn.Identity()
+    def __init__(self, in_channels: int, gated_channels: int, settings: GateSettings, owns_stem: bool = True) -> None:
+        super().__init__(settings)
+        self.stem = GateStem(in_channels, settings) if owns_stem else None
+        self.expand = nn.Conv1d(settings.width, gated_channels, 1)
+        self.logit_norm = nn.BatchNorm1d(gated_channels, affine=False) if settings.normalize else nn.Identity()
         self.shift = nn.Parameter(torch.zeros(1))
 
-    def forward(self, residual: Tensor) -> GateOutput:
-        """Decide from the block's input, shape (batch, residual channel, frame)."""
-        hidden = torch.relu(self.squeeze(self.input_norm(residual)))
-        gate_logit = self.logit_norm(self.expand(hidden)) + self.shift
-        return GateOutput(binarize(gate_logit, self.threshold, self.surrogate_slope), gate_logit)
+    def threshold_for(self, target_utilization: float) -> float:
+        """Return the normal quantile for standardised logits; raw ones are compared with 0."""
+        return NormalDist().inv_cdf(1.0 - target_utilization) if self.settings.normalize else 0.0
+
+    @property
+    def history(self) -> int | None:
+        """Past frames that a decision depends on, beside the current one; None: all of them."""
+        context = "none" if self.stem is None else self.settings.context
+        if context == "leaky" or self.settings.hysteresis > 0:
+            return None
+        return self.settings.context_frames - 1 if context == "depthwise" else 0
+
+    @property
+    def macs_per_frame(self) -> int:
+        """Multiply-accumulates of the decision, norms folded into the layers."""
+        stem = 0 if self.stem is None else self.stem.squeeze.weight.numel() + self.stem.context_macs
+        return stem + self.expand.weight.numel()
+
+    @property
+    def weights_per_frame(self) -> int:
+        """Weights and biases that the decision reads; a leaky average has none of its own."""
+        stem = 0
+        if self.stem is not None:
+            stem = sum(parameter.numel() for parameter in self.stem.parameters())
+        return stem + self.expand.weight.numel() + self.expand.out_channels
+
+    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> GateOutput:
+        """Decide from the block's input, or from hidden units that another block computed.
+
+        Args:
+            residual: shape (batch, residual channel, frame).
+            shared_hidden: shape (batch, width, frame); needed by a gate without a stem, unused by one with it.
+        """
+        hidden = shared_hidden if self.stem is None else self.stem(residual)
+        assert hidden is not None, "a gate without a stem needs the hidden units of another"
+        gate_logit = self.logit_norm(self.expand(hidden))
+        if self.training and self.settings.surrogate == "gumbel":
+            gate_logit = add_logistic_noise(gate_logit, self.temperature, keep_variance=self.settings.normalize)
+        return self.decide(gate_logit + self.shift, hidden)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from networks.conv_fsenet import ConvFSENet
+from networks.gate_settings import GateSettings
 
 
 def _settle(network: nn.Module, sample: Tensor) -> nn.Module:
@@ -39,10 +42,11 @@ def random_spectrum() -> Callable[..., Tensor]:
 def small_network(random_spectrum: Callable[..., Tensor]) -> Callable[..., ConvFSENet]:
     """Build a float64 network in evaluation mode, half of its channels active."""
 
-    def build(seed: int = 0, **changes: object) -> ConvFSENet:
+    def build(seed: int = 0, gate_changes: Mapping[str, Any] = MappingProxyType({}), **changes: object) -> ConvFSENet:
         torch.manual_seed(seed)
-        settings: dict = {"num_frequencies": 9, "residual_channels": 6, "channels": 12, "gate_width": 8}
-        network = ConvFSENet(**(settings | {"target_utilization": 0.5} | changes)).double()
+        settings: dict = {"num_frequencies": 9, "residual_channels": 6, "channels": 12}
+        gate = GateSettings(**({"target_utilization": 0.5, "width": 8} | gate_changes))
+        network = ConvFSENet(**(settings | changes), gate=gate).double()
         _settle(network, random_spectrum(200, batch=2, frequencies=network.num_frequencies))
         return network
 

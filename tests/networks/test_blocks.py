@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from networks.blocks import CausalDepthwise, PrunedBlock
+from networks.blocks import PrunedBlock
+from networks.gate_settings import GateSettings
 from networks.gating import ChannelGate, GateOutput
 
 RESIDUAL, CHANNELS, KERNEL, DILATION, FRAMES = 6, 10, 3, 2, 40
@@ -18,16 +19,16 @@ class FixedGate(ChannelGate):
     """Answers with a given mask."""
 
     def __init__(self, channel_mask: Tensor) -> None:
-        super().__init__(RESIDUAL, CHANNELS, 1, 0.5, 1.0, False)
+        super().__init__(RESIDUAL, CHANNELS, GateSettings(width=1))
         self.channel_mask = channel_mask
 
-    def forward(self, residual: Tensor) -> GateOutput:
-        return GateOutput(self.channel_mask, self.channel_mask - 0.5)
+    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> GateOutput:
+        return GateOutput(self.channel_mask, self.channel_mask - 0.5, None)
 
 
 def make_block(settle: Callable, residual: Tensor) -> PrunedBlock:
     torch.manual_seed(0)
-    gate = ChannelGate(RESIDUAL, CHANNELS, 8, 0.4, 2.0, True)
+    gate = ChannelGate(RESIDUAL, CHANNELS, GateSettings(0.4, width=8))
     block = PrunedBlock(RESIDUAL, CHANNELS, KERNEL, DILATION, gate).double()
     for norm in (block.expand_norm, block.depthwise_norm):  # as after training: no two channels alike
         nn.init.uniform_(norm.weight, 0.5, 1.5)
@@ -53,31 +54,16 @@ def spoil(block: PrunedBlock, channel: int) -> None:
             state[f"{norm}.{name}"][channel] = value
 
 
-@pytest.mark.parametrize(("kernel_size", "dilation"), [(1, 1), (3, 1), (3, 4), (2, 3)])
-def test_depthwise_reads_its_taps_and_nothing_else(kernel_size: int, dilation: int) -> None:
-    layer = CausalDepthwise(2, kernel_size, dilation)
-    nn.init.uniform_(layer.conv.weight, 0.5, 1.0)
-    features = torch.randn(1, 2, 30).requires_grad_()
-    output = layer(features)
-    assert output.shape == features.shape
-    output[0, 0, 20].backward()
-    assert features.grad is not None
-    assert features.grad[0, 1].count_nonzero() == 0  # channels do not mix
-    expected = [20 - dilation * tap for tap in reversed(range(kernel_size))]
-    assert features.grad[0, 0].nonzero().flatten().tolist() == expected
-    assert layer.history == (kernel_size - 1) * dilation
-
-
 @pytest.mark.parametrize("frame", [0, 3, 25])
 def test_a_block_sees_its_receptive_field(settle: Callable, residual: Tensor, frame: int) -> None:
     block = make_block(settle, residual)
     residual.requires_grad_()
-    new_residual, channel_mask = block(residual)
-    assert channel_mask is not None
+    new_residual, decision = block(residual)
+    assert decision is not None
     (grad,) = torch.autograd.grad(new_residual[..., frame].sum(), residual, retain_graph=True)
     reach = [frame - DILATION * tap for tap in (2, 1, 0) if frame - DILATION * tap >= 0]
     assert grad.abs().sum(dim=(0, 1)).nonzero().flatten().tolist() == reach
-    (grad,) = torch.autograd.grad(channel_mask[..., frame].sum(), residual)
+    (grad,) = torch.autograd.grad(decision.channel_mask[..., frame].sum(), residual)
     assert grad.abs().sum(dim=(0, 1)).nonzero().flatten().tolist() == [frame]
 
 
@@ -86,8 +72,8 @@ def test_a_dense_block_has_no_gate_and_equals_one_that_is_fully_open(settle: Cal
     block.gate = FixedGate(torch.ones(2, CHANNELS, FRAMES, dtype=torch.float64))
     opened, _ = block(residual)
     block.gate = None
-    dense, channel_mask = block(residual)
-    assert channel_mask is None
+    dense, decision = block(residual)
+    assert decision is None
     assert torch.equal(dense, opened)
 
 
@@ -116,8 +102,9 @@ def test_output_equals_a_computation_that_skips_inactive_channels(settle: Callab
     """Rows, filters and columns of inactive channels are never read; a ring of past values feeds the filters."""
     block = make_block(settle, residual)
     with torch.no_grad():
-        expected, channel_mask = block(residual)
-    assert channel_mask is not None
+        expected, decision = block(residual)
+    assert decision is not None
+    channel_mask = decision.channel_mask
     assert 0.1 < channel_mask.mean() < 0.9
     bias = block.state_dict()["expand.bias"]
 

@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from networks.complexity import FrameBudget, cost_per_frame, count_parameters, mac_budget, weight_budget
 from networks.conv_fsenet import ConvFSENet
+from networks.gate_settings import GateSettings
 
 SIZES = st.fixed_dictionaries(
     {
@@ -19,7 +20,13 @@ SIZES = st.fixed_dictionaries(
         "stacks": st.integers(1, 2),
         "dilations": st.lists(st.integers(1, 3), min_size=1, max_size=3),
         "kernel_size": st.integers(1, 4),
-        "gate_width": st.integers(1, 5),
+        "gate": st.builds(
+            GateSettings,
+            width=st.integers(1, 5),
+            stem_scope=st.sampled_from(["block", "stack", "network"]),
+            context=st.sampled_from(["none", "depthwise"]),
+            context_frames=st.integers(1, 3),
+        ),
     }
 )
 
@@ -56,6 +63,9 @@ def test_networks_of_any_size_agree_with_the_flop_counter(sizes: dict) -> None:
 def test_masks_cost_what_a_count_of_their_parts_costs(sizes: dict, gated: bool, share: float, seed: int) -> None:
     budget = mac_budget(ConvFSENet(gated=gated, **sizes))
     blocks, residual = sizes["stacks"] * len(sizes["dilations"]), sizes["residual_channels"]
+    gate = sizes["gate"]
+    shared_by = {"block": 1, "stack": len(sizes["dilations"]), "network": blocks}[gate.stem_scope]
+    stem = residual * gate.width + (gate.context_frames * gate.width if gate.context == "depthwise" else 0)
     generator = torch.Generator().manual_seed(seed)
     masks = torch.rand(2, blocks, sizes["channels"], 3, generator=generator) < share
     counted = torch.zeros(2, 3, dtype=torch.int64)
@@ -64,7 +74,7 @@ def test_masks_cost_what_a_count_of_their_parts_costs(sizes: dict, gated: bool, 
             macs = 2 * sizes["num_frequencies"] * residual  # frontend and backend
             for block in range(blocks):
                 if gated:
-                    macs += residual * sizes["gate_width"] + sizes["gate_width"] * sizes["channels"]
+                    macs += gate.width * sizes["channels"] + (stem if block % shared_by == 0 else 0)
                 for channel in range(sizes["channels"]):
                     if masks[item, block, channel, frame]:
                         macs += residual + sizes["kernel_size"] + residual  # row, filter, column
@@ -85,8 +95,8 @@ def test_weights_read_are_those_of_the_folded_layers(sizes: dict, gated: bool, s
     read = sum(parameter.numel() for layer in (network.frontend, network.backend) for parameter in layer.parameters())
     for block, mask in zip(network.blocks, masks[0, :, :, 0], strict=True):
         if gated:
-            layers = (block.gate.squeeze, block.gate.expand)
-            read += sum(parameter.numel() for layer in layers for parameter in layer.parameters())
+            parameters = {name: value.numel() for name, value in block.gate.named_parameters()}
+            read += sum(parameters.values()) - parameters["shift"]  # which moves the threshold
         # a folded BatchNorm leaves one bias for every channel
         parts = (block.expand.weight[mask], block.expand.bias[mask], block.depthwise.conv.weight[mask])
         read += sum(part.numel() for part in (*parts, block.depthwise_norm.bias[mask], block.project.weight[:, mask]))
@@ -103,8 +113,23 @@ def test_ends_of_the_range_and_the_share_that_a_quarter_leaves() -> None:
     assert cost_per_frame(budget, closed).item() == 270_272  # 59 % of the dense MACs saved, gates paid
 
 
+@pytest.mark.parametrize("decision", ["static", "random"])
+def test_gates_that_do_not_listen_cost_nothing(decision: str) -> None:
+    network = ConvFSENet(gate=GateSettings(decision=decision))
+    assert mac_budget(network).gates == weight_budget(network).gates == 0
+    assert counted_macs_per_frame(network, 3) == mac_budget(network).dense
+
+
+def test_what_sharing_the_first_layer_and_a_memory_cost() -> None:
+    costs = {scope: mac_budget(ConvFSENet(gate=GateSettings(stem_scope=scope))).gates for scope in ("stack", "network")}
+    assert costs == {"stack": 9 * 16 * 256 + 3 * 128 * 16, "network": 9 * 16 * 256 + 128 * 16}
+    plain = mac_budget(ConvFSENet()).gates
+    assert mac_budget(ConvFSENet(gate=GateSettings(context="leaky"))).gates == plain + 9 * 16
+    assert mac_budget(ConvFSENet(gate=GateSettings(context="depthwise", context_frames=5))).gates == plain + 9 * 16 * 5
+
+
 def test_the_order_of_channels_does_not_matter() -> None:
-    budget = mac_budget(ConvFSENet(gate_width=2))
+    budget = mac_budget(ConvFSENet(gate=GateSettings(width=2)))
     generator = torch.Generator().manual_seed(0)
     masks = torch.rand(3, 9, 256, 20, generator=generator) < 0.3
     order = torch.randperm(256, generator=generator)

@@ -13,11 +13,14 @@ from torchmetrics.functional.audio import scale_invariant_signal_distortion_rati
 
 from lightning_modules.checkpoints import check_architecture
 from lightning_modules.losses import SparsityScope, balance_loss, compressed_spectral_loss, utilization_loss
+from lightning_modules.pruning_schedule import PruningSchedule
 from lightning_modules.schedule import warmup_cosine
+from networks.complexity import mac_budget
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.stft import Stft
 
+DEFAULT_SCHEDULE = PruningSchedule()
 SCORED_LOADER = 0  # of validation and test; loader 1 holds the mixtures that probes are fitted on
 
 
@@ -50,8 +53,10 @@ class EnhancementModule(LightningModule):
         compression: exponent of the spectral loss.
         complex_weight: share of the complex error in the spectral loss, in [0, 1].
         sparsity_weight: weight of the squared distance of the utilization from its target.
-        sparsity_scope: ``network`` or ``block``: what must reach the target.
+        sparsity_scope: what must reach the target: ``network``, ``block`` or ``macs``.
         balance_weight: weight of the variance of utilization over the channels of a block; 0 leaves it out.
+        pruning: how the target and the gates' temperature move in training.
+        compile_network: let ``torch.compile`` translate the network for training.
 
     Raises:
         ValueError: if a value is out of range.
@@ -70,6 +75,8 @@ class EnhancementModule(LightningModule):
         sparsity_weight: float = 10.0,
         sparsity_scope: SparsityScope = "network",
         balance_weight: float = 0.0,
+        pruning: PruningSchedule = DEFAULT_SCHEDULE,
+        compile_network: bool = False,
     ) -> None:
         super().__init__()
         if learning_rate <= 0:
@@ -85,7 +92,7 @@ class EnhancementModule(LightningModule):
         for name, value in weights.items():
             if value < 0:
                 raise ValueError(f"model.{name} must not be negative, got {value}")
-        self.save_hyperparameters(ignore=["network", "grid"])
+        self.save_hyperparameters(ignore=["network", "grid", "pruning"])
         self.network = network
         self.stft = Stft(grid)
         self.learning_rate = learning_rate
@@ -97,6 +104,14 @@ class EnhancementModule(LightningModule):
         self.sparsity_weight = sparsity_weight
         self.sparsity_scope: SparsityScope = sparsity_scope
         self.balance_weight = balance_weight
+        self.pruning = pruning
+        self.compile_network = compile_network
+        self._budget = mac_budget(network)
+
+    def setup(self, stage: str) -> None:
+        """Compile the network if that is wanted; evaluation alone would not earn the time back."""
+        if stage == "fit" and self.compile_network:
+            self.network.compile_estimate()
 
     def forward(self, noisy: Tensor) -> Enhancement:
         """Enhance waveforms of shape (batch, sample)."""
@@ -105,8 +120,8 @@ class EnhancementModule(LightningModule):
         waveform = self.stft.synthesize(enhanced.spectrum, noisy.shape[-1])
         return Enhancement(waveform, noisy_spectrum, enhanced.spectrum, enhanced.channel_masks)
 
-    def _losses(self, batch: dict[str, Any], enhancement: Enhancement) -> dict[str, Tensor]:
-        """Return the total loss and its parts, by logged name."""
+    def _losses(self, batch: dict[str, Any], enhancement: Enhancement, target: float) -> dict[str, Tensor]:
+        """Return the total loss and its parts, by logged name, for a utilization target."""
         spectral = compressed_spectral_loss(
             enhancement.waveform,
             batch["clean"],
@@ -117,8 +132,8 @@ class EnhancementModule(LightningModule):
         )
         losses = {"loss": spectral, "enhancement_loss": spectral}
         if self.network.gated:
-            masks, target = enhancement.channel_masks, self.network.target_utilization
-            losses["sparsity_loss"] = utilization_loss(masks, target, self.sparsity_scope)
+            masks = enhancement.channel_masks
+            losses["sparsity_loss"] = utilization_loss(masks, target, self._budget, self.sparsity_scope)
             losses["loss"] = spectral + self.sparsity_weight * losses["sparsity_loss"]
             if self.balance_weight > 0:
                 losses["balance_loss"] = balance_loss(masks)
@@ -126,11 +141,17 @@ class EnhancementModule(LightningModule):
         return losses
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the loss of a batch."""
+        """Return the loss of a batch, with the target and the temperature of this step."""
+        target = self.pruning.target_at(self.global_step, self.network.target_utilization)
+        temperature = self.pruning.temperature_at(self.global_step, self.network.gate_settings.temperature)
+        self.network.set_target_utilization(target)
+        self.network.set_temperature(temperature)
         enhancement = self(batch["noisy"])
-        losses = self._losses(batch, enhancement)
+        losses = self._losses(batch, enhancement, target)
         size = len(batch["noisy"])
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
+        if self.network.gated:
+            self.log_dict({"train/target_utilization": target, "train/temperature": temperature}, batch_size=size)
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         return losses["loss"]
 
@@ -142,7 +163,8 @@ class EnhancementModule(LightningModule):
         noisy_db = si_sdr(batch["noisy"], batch["clean"])
         enhanced_db = si_sdr(enhancement.waveform, batch["clean"])
         scores = {
-            **self._losses(batch, enhancement),
+            # the final target, so that a network that is still dense is not the best one
+            **self._losses(batch, enhancement, self.network.target_utilization),
             "si_sdr_db": enhanced_db.mean(),
             "si_sdr_noisy_db": noisy_db.mean(),
             "si_sdr_gain_db": (enhanced_db - noisy_db).mean(),

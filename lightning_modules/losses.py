@@ -7,9 +7,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from networks.complexity import FrameBudget
 from networks.stft import Stft
 
-SparsityScope = Literal["network", "block"]
+SparsityScope = Literal["network", "block", "macs"]
 
 MAGNITUDE_FLOOR = 1e-8  # squared; keeps the gradient of the power law finite where a bin is zero
 
@@ -57,18 +58,26 @@ def compressed_spectral_loss(
     return (1.0 - complex_weight) * magnitude_error + complex_weight * complex_error
 
 
-def utilization_loss(channel_masks: Tensor, target_utilization: float, scope: SparsityScope = "network") -> Tensor:
-    """Compute the squared distance of the mean utilization from its target.
+def utilization_loss(
+    channel_masks: Tensor, target_utilization: float, budget: FrameBudget, scope: SparsityScope = "network"
+) -> Tensor:
+    """Compute the squared distance of the utilization from its target.
 
     Args:
         channel_masks: 0 or 1, shape (batch, block, channel, frame).
-        target_utilization: share of active channels aimed at.
+        target_utilization: share of active channels aimed at, or of MACs.
+        budget: MACs of the network that made the masks.
         scope: ``network`` takes the mean over everything, so that blocks may share the budget unevenly; ``block`` holds
-            every block to the target.
+            every block to the target; ``macs`` takes the MACs that are left in all blocks, those of the gates included,
+            as a share of their dense MACs: what a device really computes.
 
     Returns:
         Scalar.
     """
+    if scope == "macs":
+        dense = budget.dense - budget.fixed
+        spent = channel_masks.float().mean() + budget.gates / dense
+        return (spent - target_utilization).square()
     kept = (1,) if scope == "block" else ()
     averaged = [dimension for dimension in range(channel_masks.ndim) if dimension not in kept]
     return (channel_masks.float().mean(dim=averaged) - target_utilization).square().mean()

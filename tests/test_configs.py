@@ -10,6 +10,7 @@ import yaml
 
 from lightning_modules import enhancement_cli
 from networks.complexity import mac_budget
+from networks.gate_settings import GateSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
@@ -23,7 +24,7 @@ def test_config_builds_what_it_says(config: Path, monkeypatch: pytest.MonkeyPatc
     built = enhancement_cli.run(["--config", str(config)], execute=False)
     network = built.model.network
     arguments = written["model"]["network"]["init_args"]
-    assert network.target_utilization == arguments["target_utilization"]
+    assert network.gate_settings == GateSettings(**arguments["gate"])
     assert len(network.blocks) == arguments["stacks"] * len(arguments["dilations"])
     assert network.num_frequencies == built.datamodule.grid.num_frequencies
     assert built.model.stft.grid == built.datamodule.grid

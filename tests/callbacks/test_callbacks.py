@@ -19,6 +19,7 @@ from lightning_modules.enhancement import Enhancement, EnhancementModule
 from networks.complexity import mac_budget, weight_budget
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.gate_settings import GateSettings
 from networks.mask_statistics import count_runs
 from probes.tasks import ProbeTask
 
@@ -29,7 +30,7 @@ class Logged(EnhancementModule):
     """A module that keeps what is logged."""
 
     def __init__(self) -> None:
-        super().__init__(ConvFSENet(residual_channels=8, channels=6, stacks=1, gate_width=4), FrameGrid())
+        super().__init__(ConvFSENet(residual_channels=8, channels=6, stacks=1, gate=GateSettings(width=4)), FrameGrid())
         self.logged: dict[str, float] = {}
 
     def log_dict(self, dictionary: Any, *_: Any, **__: Any) -> None:

@@ -16,6 +16,7 @@ from datamodules.shards.settings import ShardSettings
 from lightning_modules.enhancement import EnhancementModule
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.gate_settings import GateSettings
 from tests.datamodules.small_corpus import data_of, write_corpus, write_sharded
 
 GRID = FrameGrid()
@@ -41,7 +42,9 @@ class Journal(Callback):
 
 def small_module() -> EnhancementModule:
     torch.manual_seed(0)
-    network = ConvFSENet(GRID.num_frequencies, residual_channels=8, channels=8, stacks=1, gated=True, gate_width=4)
+    network = ConvFSENet(
+        GRID.num_frequencies, residual_channels=8, channels=8, stacks=1, gated=True, gate=GateSettings(width=4)
+    )
     # The learning rate is constant: its schedule depends on max_steps, the data must not.
     return EnhancementModule(network, GRID, warmup_steps=0, final_learning_rate_share=1.0)
 

@@ -172,7 +172,7 @@ def refusal(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         ("--data.batch_size=0", "data.batch_size"),
         ("--data.mixing.snr_db=[15, -5]", "data.mixing.snr_db"),
         ("--data.grid.hop_length=300", "hop_length"),
-        ("--model.network.init_args.target_utilization=1.5", "network.target_utilization"),
+        ("--model.network.init_args.gate.target_utilization=1.5", "network.gate.target_utilization"),
         ("--torch_threads=0", "torch_threads"),
         ("--data.root=nowhere", "data.root"),
         ("--ckpt_path=nowhere.ckpt", "nowhere.ckpt"),

@@ -19,6 +19,7 @@ from datamodules.targets import Labels, Levels, VoiceActivity
 from lightning_modules.enhancement import EnhancementModule
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.gate_settings import GateSettings
 from probes.tasks import ProbeTask
 
 LENGTHS = {"train": (16000, 16000), "valid": (20000, 30100), "test": (17000, 23456)}  # samples of the recordings
@@ -81,7 +82,7 @@ def test_items_are_the_published_sums_in_their_order(tmp_path: Path) -> None:
 
 def test_utterances_of_different_lengths_pass_through_every_callback(tmp_path: Path) -> None:
     data = data_of(write_corpus(tmp_path / "corpus"))
-    network = ConvFSENet(residual_channels=8, channels=12, stacks=1, gate_width=4)
+    network = ConvFSENet(residual_channels=8, channels=12, stacks=1, gate=GateSettings(width=4))
     tasks = [ProbeTask("vad", "binary"), ProbeTask("snr_db", "value")]
     callbacks = [GateStatistics(), MaskProbing(tasks, figures=False), PerceptualScores()]
     trainer = Trainer(

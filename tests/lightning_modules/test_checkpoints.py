@@ -10,6 +10,7 @@ import torch
 
 from lightning_modules.checkpoints import CheckpointError, check_architecture, find_last_checkpoint
 from networks.conv_fsenet import ConvFSENet
+from networks.gate_settings import GateSettings
 
 EXPECTED = {"frontend.weight": torch.zeros(4, 3), "frontend.bias": torch.zeros(4)}
 
@@ -36,7 +37,9 @@ def test_differences_are_named_and_counted(stored: dict, message: str) -> None:
         check_architecture(stored, EXPECTED)
 
 
-@pytest.mark.parametrize("changes", [{"channels": 6}, {"stacks": 2}, {"gated": False}, {"gate_normalize": False}])
+@pytest.mark.parametrize(
+    "changes", [{"channels": 6}, {"stacks": 2}, {"gated": False}, {"gate": GateSettings(normalize=False)}]
+)
 def test_another_network_is_refused_in_both_directions(changes: dict) -> None:
     sizes: dict = {"num_frequencies": 5, "residual_channels": 3, "channels": 4, "stacks": 1}
     one, other = ConvFSENet(**sizes).state_dict(), ConvFSENet(**(sizes | changes)).state_dict()

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from lightning_modules.checkpoints import CheckpointError
 from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.pruning_schedule import PruningSchedule
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.gate_settings import GateSettings
 from networks.gating import ChannelGate
 from tests.golden.conv_fsenet import GOLDEN, state_shapes
 
@@ -27,9 +29,7 @@ def make_module(gated: bool = True, target: float = 0.25, normalize: bool = True
         channels=32,
         stacks=1,
         gated=gated,
-        target_utilization=target,
-        gate_width=8,
-        gate_normalize=normalize,
+        gate=GateSettings(target, width=8, normalize=normalize),
     )
     return EnhancementModule(network, GRID, **settings)
 
@@ -100,7 +100,9 @@ def test_a_few_steps_on_one_batch_lower_the_loss(logged: dict[str, float]) -> No
         weighted = module.sparsity_weight * logged["train/sparsity_loss"]
         assert logged["train/loss"] == pytest.approx(logged["train/enhancement_loss"] + weighted, rel=1e-5)
     assert history[-1] < 0.7 * history[0]
-    assert set(logged) == {"train/loss", "train/enhancement_loss", "train/sparsity_loss", "train/utilization"}
+    names = ("loss", "enhancement_loss", "sparsity_loss", "utilization", "target_utilization", "temperature")
+    assert set(logged) == {f"train/{name}" for name in names}
+    assert (logged["train/target_utilization"], logged["train/temperature"]) == (0.25, 0.5)
 
 
 @pytest.mark.parametrize(("target", "shift"), [(0.25, 1.0), (0.25, -1.0), (0.6, -1.0)])
@@ -155,6 +157,47 @@ def test_balance_frees_channels_of_raw_gates_that_never_switch(logged: dict[str,
     assert without > 0.3
     assert balanced < 0.8 * without
     assert logged["train/balance_loss"] >= 0
+
+
+def test_training_is_dense_first_and_validation_counts_the_final_target(
+    logged: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruning = PruningSchedule(dense_steps=2, anneal_steps=4, final_temperature=0.1, temperature_steps=4)
+    module, batch = make_module(pruning=pruning), make_batch()
+    history = {}
+    for step in (0, 1, 2, 4, 6, 9):
+        monkeypatch.setattr(EnhancementModule, "global_step", step)
+        loss = module.training_step(batch, step)
+        loss.backward()
+        assert all(p.grad is None or p.grad.isfinite().all() for p in module.parameters())
+        history[step] = (logged["train/target_utilization"], logged["train/utilization"])
+    assert [target for target, _ in history.values()] == [1.0, 1.0, 1.0, 0.625, 0.25, 0.25]
+    assert [utilization for _, utilization in history.values()][:3] == [1.0, 1.0, 1.0]
+    assert all(utilization == pytest.approx(target, abs=0.1) for target, utilization in history.values())
+    assert logged["train/temperature"] == pytest.approx(0.1)
+
+    monkeypatch.setattr(EnhancementModule, "global_step", 0)
+    module.training_step(batch, 0)
+    assert logged["train/sparsity_loss"] == 0.0
+    halfway = make_module(pruning=pruning)
+    halfway.load_state_dict(module.state_dict())  # what validation of such a checkpoint does
+    with torch.no_grad():
+        halfway.eval().validation_step(batch, 0, 0)
+    assert logged["val/utilization"] == 1.0
+    assert logged["val/sparsity_loss"] == pytest.approx(0.75**2)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"dense_steps": -1}, r"model\.pruning\.dense_steps must not be negative, got -1"),
+        ({"final_temperature": 0.0}, r"model\.pruning\.final_temperature must be positive, got 0"),
+        ({"final_temperature": 0.1}, r"model\.pruning\.temperature_steps must be positive .*got 0"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        PruningSchedule(**settings)
 
 
 def test_a_dense_network_has_no_sparsity_loss(logged: dict[str, float]) -> None:

@@ -16,11 +16,14 @@ from lightning_modules.losses import (
     compressed_spectral_loss,
     utilization_loss,
 )
+from networks.binarization import binarize
+from networks.complexity import FrameBudget, cost_per_frame, mac_budget
+from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
-from networks.gating import binarize
 from networks.stft import Stft
 
 STFT = Stft(FrameGrid(window_length=64, hop_length=32))
+BUDGET = FrameBudget(fixed=10, gates=6, per_channel=5, channels=4, blocks=3)
 
 
 def draw(seed: int, batch: int = 3, samples: int = 640) -> Tensor:
@@ -104,17 +107,17 @@ def test_following_the_gradient_lowers_the_loss() -> None:
 def test_utilization_loss_is_the_squared_distance_of_the_overall_mean() -> None:
     masks = torch.zeros(2, 3, 4, 5)
     masks[0] = 1.0  # one item fully on, the other off: half of everything
-    assert utilization_loss(masks, 0.25).item() == pytest.approx(0.0625)
-    assert utilization_loss(masks, 0.5).item() == 0.0
+    assert utilization_loss(masks, 0.25, BUDGET).item() == pytest.approx(0.0625)
+    assert utilization_loss(masks, 0.5, BUDGET).item() == 0.0
     many = torch.ones(4, 9, 250, 7, dtype=torch.bfloat16)  # a mean in bfloat16 would be off by up to 0.4 %
     many[:, :, :77] = 0.0
-    assert utilization_loss(many, 0.6905).item() == pytest.approx((173 / 250 - 0.6905) ** 2, rel=1e-2)
+    assert utilization_loss(many, 0.6905, BUDGET).item() == pytest.approx((173 / 250 - 0.6905) ** 2, rel=1e-2)
 
 
 @pytest.mark.parametrize(("target", "sign"), [(0.1, 1.0), (0.9, -1.0)])
 def test_utilization_loss_pushes_logits_towards_the_target(target: float, sign: float) -> None:
     logit = torch.randn(2, 3, 8, 20, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    utilization_loss(binarize(logit, 0.0, 2.0), target).backward()
+    utilization_loss(binarize(logit, torch.tensor(0.0), torch.tensor(0.5)), target, BUDGET).backward()
     assert logit.grad is not None
     assert (torch.sign(logit.grad) == sign).all()
 
@@ -122,9 +125,20 @@ def test_utilization_loss_pushes_logits_towards_the_target(target: float, sign: 
 def test_the_scope_of_a_block_sees_what_the_network_evens_out() -> None:
     masks = torch.zeros(2, 2, 4, 5)
     masks[:, 0] = 1.0  # one block fully on, the other off
-    assert utilization_loss(masks, 0.5, "network").item() == 0.0
-    assert utilization_loss(masks, 0.5, "block").item() == pytest.approx(0.25)
-    assert utilization_loss(masks[:, :1], 0.4, "block") == utilization_loss(masks[:, :1], 0.4, "network")
+    assert utilization_loss(masks, 0.5, BUDGET, "network").item() == 0.0
+    assert utilization_loss(masks, 0.5, BUDGET, "block").item() == pytest.approx(0.25)
+    assert utilization_loss(masks[:, :1], 0.4, BUDGET, "block") == utilization_loss(masks[:, :1], 0.4, BUDGET)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_scope_of_macs_is_the_share_that_the_blocks_really_cost(share: float) -> None:
+    network = ConvFSENet(num_frequencies=9, residual_channels=6, channels=12, stacks=1)
+    budget = mac_budget(network)
+    masks = (torch.rand(2, 3, 12, 20, generator=torch.Generator().manual_seed(0)) < share).float()
+    blocks = (cost_per_frame(budget, masks) - budget.fixed).double().mean() / (budget.dense - budget.fixed)
+    assert blocks > masks.mean()  # gates are paid
+    measured = utilization_loss(masks, 0.2, budget, "macs").item()
+    assert measured == pytest.approx((blocks.item() - 0.2) ** 2, rel=1e-4)
 
 
 def test_balance_is_the_variance_over_the_channels_of_a_block() -> None:
@@ -145,6 +159,6 @@ def test_balance_pushes_busy_channels_down_and_idle_ones_up() -> None:
     logit[:, :, 0] = 0.5
     logit[:, :, 1] = -0.5
     logit.requires_grad_()
-    balance_loss(binarize(logit, 0.0, 2.0)).backward()
+    balance_loss(binarize(logit, torch.tensor(0.0), torch.tensor(0.5))).backward()
     assert logit.grad is not None
     assert (logit.grad[:, :, 0] > 0).all() and (logit.grad[:, :, 1] < 0).all()

@@ -13,6 +13,33 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
 
+# Layers of a gate that had other names in 0.1.0.
+RENAMED = {".gate.input_norm.": ".gate.stem.norm.", ".gate.squeeze.": ".gate.stem.squeeze."}
+
+
+def upgrade_state(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Give the weights of a 0.1.0 checkpoint their present names.
+
+    Args:
+        stored: state of the checkpoint.
+        expected: state of the configured module, whose thresholds are those that 0.1.0 did not store.
+
+    Returns:
+        The state under present names; that of a newer checkpoint as it is.
+    """
+    upgraded = {}
+    for name, value in stored.items():
+        for old, new in RENAMED.items():
+            name = name.replace(old, new)
+        upgraded[name] = value
+    if not any(name.endswith(".gate.threshold") for name in stored):
+        gates = {name.rpartition(".")[0] for name in upgraded if name.endswith(".gate.shift")}
+        upgraded |= {
+            f"{gate}.threshold": expected[f"{gate}.threshold"] for gate in gates if f"{gate}.threshold" in expected
+        }
+    return upgraded
+
+
 def check_architecture(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Check that stored weights fit the configured network.
 

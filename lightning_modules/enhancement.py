@@ -11,7 +11,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
-from lightning_modules.checkpoints import check_architecture
+from lightning_modules.checkpoints import check_architecture, upgrade_state
 from lightning_modules.losses import SparsityScope, balance_loss, compressed_spectral_loss, utilization_loss
 from lightning_modules.pruning_schedule import PruningSchedule
 from lightning_modules.schedule import warmup_cosine
@@ -212,7 +212,8 @@ class EnhancementModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of another architecture before anything is overwritten."""
+        """Bring an older checkpoint up to date; refuse one of another architecture before anything is overwritten."""
+        checkpoint["state_dict"] = upgrade_state(checkpoint["state_dict"], self.state_dict())
         check_architecture(checkpoint["state_dict"], self.state_dict())
 
 

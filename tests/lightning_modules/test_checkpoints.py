@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_modules.checkpoints import CheckpointError, check_architecture, find_last_checkpoint
+from lightning_modules.checkpoints import CheckpointError, check_architecture, find_last_checkpoint, upgrade_state
 from networks.conv_fsenet import ConvFSENet
 from networks.gate_settings import GateSettings
 
@@ -47,6 +47,23 @@ def test_another_network_is_refused_in_both_directions(changes: dict) -> None:
     for stored, expected in ((one, other), (other, one)):
         with pytest.raises(CheckpointError, match="of another architecture"):
             check_architecture(stored, expected)
+
+
+def test_a_gate_of_0_1_0_is_loaded_under_its_present_names() -> None:
+    network = ConvFSENet(5, 3, 4, stacks=1)
+    expected = network.state_dict()
+    old = {
+        name.replace(".stem.norm.", ".input_norm.").replace(".stem.", "."): value + 1
+        for name, value in expected.items()
+        if not name.endswith(".threshold")
+    }
+    assert "blocks.0.gate.squeeze.weight" in old
+    assert "blocks.0.gate.input_norm.running_mean" in old
+    upgraded = upgrade_state(old, expected)
+    check_architecture(upgraded, expected)
+    assert torch.equal(upgraded["blocks.2.gate.threshold"], expected["blocks.2.gate.threshold"])
+    assert torch.equal(upgraded["blocks.2.gate.stem.squeeze.weight"], expected["blocks.2.gate.stem.squeeze.weight"] + 1)
+    assert upgrade_state(upgraded, {}) == upgraded  # a present one is left alone
 
 
 def test_the_last_checkpoint_is_the_newest_one(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
+from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
 from networks.complexity import FrameBudget
 from networks.stft import Stft
@@ -30,6 +32,18 @@ def compress(spectrum: Tensor, exponent: float) -> tuple[Tensor, Tensor]:
     return compressed, spectrum * (compressed / magnitude)
 
 
+def level_scale(clean_rms: Tensor) -> Tensor:
+    """Return the factor that brings the active-speech level of the clean signal to 1.
+
+    Args:
+        clean_rms: shape (batch,).
+
+    Returns:
+        Shape (batch, 1); at most 1e5, so that silence stays silent.
+    """
+    return 1.0 / clean_rms.clamp_min(1e-5)[:, None]
+
+
 def compressed_spectral_loss(
     enhanced: Tensor, clean: Tensor, clean_rms: Tensor, stft: Stft, exponent: float, complex_weight: float
 ) -> Tensor:
@@ -50,12 +64,73 @@ def compressed_spectral_loss(
     Returns:
         Scalar.
     """
-    scale = 1.0 / clean_rms.clamp_min(1e-5)[:, None]
+    scale = level_scale(clean_rms)
     enhanced_magnitude, enhanced_complex = compress(stft.analyze(enhanced * scale), exponent)
     clean_magnitude, clean_complex = compress(stft.analyze(clean * scale), exponent)
     magnitude_error = (enhanced_magnitude - clean_magnitude).square().mean()
     complex_error = torch.view_as_real(enhanced_complex - clean_complex).square().sum(dim=-1).mean()
     return (1.0 - complex_weight) * magnitude_error + complex_weight * complex_error
+
+
+class MultiResolutionLoss:
+    """Error of STFT magnitudes at several resolutions (Yamamoto et al., 2020, Parallel WaveGAN), by ``auraloss``.
+
+    For each window length the spectral convergence ``|| |S| - |S'| || / || |S| ||`` (Frobenius norm over the batch)
+    plus the mean of ``|log |S| - log |S'||``, averaged over the lengths. Both signals are divided by the active-speech
+    level of the clean one. Magnitudes count as at least 1e-4; where the enhanced one is below, it has no gradient.
+    Silent signals give finite errors and gradients, but a very large convergence error if every reference is silent.
+
+    Args:
+        fft_sizes: lengths of the Hann windows in samples; the hop is a quarter.
+
+    Raises:
+        ValueError: if ``auraloss`` is not installed.
+    """
+
+    def __init__(self, fft_sizes: Sequence[int]) -> None:
+        try:
+            from auraloss.freq import MultiResolutionSTFTLoss
+        except ImportError as error:
+            raise ValueError(
+                "model.objective.multi_resolution_weight above 0 needs the package auraloss, which is not installed: "
+                "pip install 'dyncp[losses]'"
+            ) from error
+        self.fft_sizes = tuple(fft_sizes)
+        hops = [size // 4 for size in fft_sizes]
+        self._loss = MultiResolutionSTFTLoss(list(fft_sizes), hops, list(fft_sizes))
+
+    def __call__(self, enhanced: Tensor, clean: Tensor, clean_rms: Tensor) -> Tensor:
+        """Return the error, a scalar.
+
+        Args:
+            enhanced: shape (batch, sample).
+            clean: shape (batch, sample).
+            clean_rms: active-speech level of the clean signal, shape (batch,).
+
+        Raises:
+            ValueError: if the signals do not fill half of the longest window.
+        """
+        if clean.shape[-1] <= max(self.fft_sizes) // 2:
+            raise ValueError(
+                f"model.objective.multi_resolution_fft_sizes: signals must be longer than half of the longest window "
+                f"({max(self.fft_sizes)} samples), got {clean.shape[-1]} samples"
+            )
+        scale = level_scale(clean_rms)
+        error: Tensor = self._loss((enhanced * scale)[:, None], (clean * scale)[:, None])
+        return error
+
+
+def si_sdr_loss(enhanced: Tensor, clean: Tensor) -> Tensor:
+    """Compute the negative scale-invariant signal-to-distortion ratio in dB, mean over the batch.
+
+    Le Roux et al., 2019, without removing the mean. Finite for silent signals: ``torchmetrics`` adds the machine
+    epsilon to both energies of the ratio.
+
+    Args:
+        enhanced: shape (batch, sample).
+        clean: shape (batch, sample).
+    """
+    return -scale_invariant_signal_distortion_ratio(enhanced, clean).mean()
 
 
 def utilization_loss(

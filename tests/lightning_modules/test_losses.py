@@ -11,9 +11,11 @@ from torch import Tensor
 
 from lightning_modules.losses import (
     MAGNITUDE_FLOOR,
+    MultiResolutionLoss,
     balance_loss,
     compress,
     compressed_spectral_loss,
+    si_sdr_loss,
     utilization_loss,
 )
 from networks.binarization import binarize
@@ -102,6 +104,53 @@ def test_following_the_gradient_lowers_the_loss() -> None:
     assert enhanced.grad is not None
     step = 1e-3 * enhanced.grad / enhanced.grad.norm()
     assert loss(enhanced.detach() - step, clean, rms) < before < loss(enhanced.detach() + step, clean, rms)
+
+
+def magnitude_stft(signals: np.ndarray, size: int) -> np.ndarray:
+    """Magnitudes of at least 1e-4 of a reflected signal, by NumPy, shape (batch, frame, frequency)."""
+    padded = np.pad(signals, ((0, 0), (size // 2, size // 2)), mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, size, axis=1)[:, :: size // 4]
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
+    return np.maximum(np.abs(np.fft.rfft(frames * window)), 1e-4)
+
+
+def test_multi_resolution_loss_equals_numpy() -> None:
+    pytest.importorskip("auraloss")
+    enhanced, clean, rms = draw(0), draw(1), torch.tensor([0.05, 0.1, 0.2])
+    clean[:, 400:] = 0.0  # a pause: magnitudes at the floor
+    sizes, expected = (64, 128, 256), 0.0
+    for size in sizes:
+        s, e = (magnitude_stft((x / rms[:, None]).double().numpy(), size) for x in (clean, enhanced))
+        expected += np.linalg.norm(s - e) / np.linalg.norm(s) + np.abs(np.log(s) - np.log(e)).mean()
+    assert MultiResolutionLoss(sizes)(enhanced, clean, rms).item() == pytest.approx(expected / 3, rel=1e-4)
+    with pytest.raises(ValueError, match=r"multi_resolution_fft_sizes: .* \(2048 samples\), got 640 samples"):
+        MultiResolutionLoss((512, 2048))(enhanced, clean, rms)
+
+
+def test_si_sdr_loss_equals_numpy() -> None:
+    enhanced, clean = draw(0) + draw(1), draw(1)
+    e, s = enhanced.double().numpy(), clean.double().numpy()
+    target = (np.sum(e * s, axis=1) / np.sum(s * s, axis=1))[:, None] * s
+    ratio = np.sum(target**2, axis=1) / np.sum((target - e) ** 2, axis=1)
+    assert si_sdr_loss(enhanced, clean).item() == pytest.approx(-10 * np.log10(ratio).mean(), rel=1e-4)
+    assert si_sdr_loss(7 * enhanced, clean).item() == pytest.approx(si_sdr_loss(enhanced, clean).item(), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["multi_resolution", "si_sdr"])
+@pytest.mark.parametrize("level", [0.0, 1e-9, 0.1])
+@pytest.mark.parametrize("clean_level", [0.0, 0.1])
+def test_further_losses_are_finite_at_digital_silence(name: str, level: float, clean_level: float) -> None:
+    enhanced, clean = (level * draw(0)).requires_grad_(), clean_level * draw(1)
+    if name == "si_sdr":
+        result = si_sdr_loss(enhanced, clean)
+    else:
+        pytest.importorskip("auraloss")
+        result = MultiResolutionLoss((64, 128))(enhanced, clean, clean.square().mean(dim=1).sqrt())
+    result.backward()
+    assert result.isfinite()
+    assert enhanced.grad is not None
+    assert enhanced.grad.isfinite().all()
+    assert level < 0.1 or enhanced.grad.abs().max() > 0
 
 
 def test_utilization_loss_is_the_squared_distance_of_the_overall_mean() -> None:

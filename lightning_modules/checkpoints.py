@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
+DISCRIMINATOR = "metric_discriminator."  # what the names of a discriminator's tensors begin with
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
@@ -62,6 +64,19 @@ def check_architecture(stored: Mapping[str, Tensor], expected: Mapping[str, Tens
             f"the checkpoint is of another architecture: {problems[0]} ({len(problems)} differences in all); "
             "use the config.yaml saved beside its checkpoints folder"
         )
+
+
+def drop_discriminator(stored: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
+    """Leave out the discriminator that the network was trained against: enhancing needs none.
+
+    Args:
+        stored: state of the checkpoint.
+
+    Returns:
+        The rest, and how many tensors were left out.
+    """
+    kept = {name: value for name, value in stored.items() if not name.startswith(DISCRIMINATOR)}
+    return kept, len(stored) - len(kept)
 
 
 def check_file(path: Path) -> None:

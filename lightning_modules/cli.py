@@ -15,10 +15,11 @@ def main() -> None:
     from datamodules.shards.store import ShardError
     from lightning_modules.checkpoints import CheckpointError
     from lightning_modules.enhancement_cli import ConfigError, run
+    from lightning_modules.pesq_pool import MetricError
 
     try:
         run()
-    except (ConfigError, CorpusError, ShardError, CheckpointError) as error:
+    except (ConfigError, CorpusError, ShardError, CheckpointError, MetricError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
+from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
-from lightning_modules.checkpoints import check_architecture, upgrade_state
-from lightning_modules.losses import SparsityScope, balance_loss, compressed_spectral_loss, utilization_loss
+from lightning_modules.checkpoints import check_architecture, drop_discriminator, upgrade_state
+from lightning_modules.discriminator import MetricDiscriminator
+from lightning_modules.losses import SparsityScope, balance_loss, utilization_loss
+from lightning_modules.metric_training import MetricTraining
+from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective, ObjectiveSettings
+from lightning_modules.pesq_pool import MetricError
 from lightning_modules.pruning_schedule import PruningSchedule
 from lightning_modules.schedule import warmup_cosine
 from networks.complexity import mac_budget
@@ -50,8 +56,7 @@ class EnhancementModule(LightningModule):
         weight_decay: of AdamW.
         warmup_steps: steps of the linear rise of the learning rate.
         final_learning_rate_share: share of the peak that is left at the end of training.
-        compression: exponent of the spectral loss.
-        complex_weight: share of the complex error in the spectral loss, in [0, 1].
+        objective: parts of the enhancement loss and their weights.
         sparsity_weight: weight of the squared distance of the utilization from its target.
         sparsity_scope: what must reach the target: ``network``, ``block`` or ``macs``.
         balance_weight: weight of the variance of utilization over the channels of a block; 0 leaves it out.
@@ -59,7 +64,7 @@ class EnhancementModule(LightningModule):
         compile_network: let ``torch.compile`` translate the network for training.
 
     Raises:
-        ValueError: if a value is out of range.
+        ValueError: if a value is out of range, or the objective needs a package that is not installed.
     """
 
     def __init__(
@@ -70,8 +75,7 @@ class EnhancementModule(LightningModule):
         weight_decay: float = 1e-2,
         warmup_steps: int = 100,
         final_learning_rate_share: float = 0.05,
-        compression: float = 0.3,
-        complex_weight: float = 0.3,
+        objective: ObjectiveSettings = DEFAULT_OBJECTIVE,
         sparsity_weight: float = 10.0,
         sparsity_scope: SparsityScope = "network",
         balance_weight: float = 0.0,
@@ -81,37 +85,36 @@ class EnhancementModule(LightningModule):
         super().__init__()
         if learning_rate <= 0:
             raise ValueError(f"model.learning_rate must be positive, got {learning_rate}")
-        if not 0 < compression <= 1:
-            raise ValueError(f"model.compression must lie in (0, 1], got {compression}")
-        shares = {"final_learning_rate_share": final_learning_rate_share, "complex_weight": complex_weight}
-        for name, share in shares.items():
-            if not 0 <= share <= 1:
-                raise ValueError(f"model.{name} must lie in [0, 1], got {share}")
+        if not 0 <= final_learning_rate_share <= 1:
+            raise ValueError(f"model.final_learning_rate_share must lie in [0, 1], got {final_learning_rate_share}")
         weights = {"weight_decay": weight_decay, "warmup_steps": warmup_steps}
         weights |= {"sparsity_weight": sparsity_weight, "balance_weight": balance_weight}
         for name, value in weights.items():
             if value < 0:
                 raise ValueError(f"model.{name} must not be negative, got {value}")
-        self.save_hyperparameters(ignore=["network", "grid", "pruning"])
+        self.save_hyperparameters({"objective": asdict(objective)})  # plain values: torch loads them with weights_only
+        self.save_hyperparameters(ignore=["network", "grid", "objective", "pruning"])
         self.network = network
         self.stft = Stft(grid)
+        self.objective = EnhancementObjective(objective, self.stft)
+        self.metric_discriminator: MetricDiscriminator | None = None
+        self._metric_training: MetricTraining | None = None
+        if objective.metric_discriminator is not None:
+            with torch.random.fork_rng(devices=[]):  # so that the rest of a run draws what it draws without it
+                self.metric_discriminator = MetricDiscriminator(objective.metric_discriminator.channels)
+            self._metric_training = MetricTraining(
+                self.metric_discriminator, objective.metric_discriminator, self.stft, objective.compression
+            )
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps
         self.final_learning_rate_share = final_learning_rate_share
-        self.compression = compression
-        self.complex_weight = complex_weight
         self.sparsity_weight = sparsity_weight
         self.sparsity_scope: SparsityScope = sparsity_scope
         self.balance_weight = balance_weight
         self.pruning = pruning
         self.compile_network = compile_network
         self._budget = mac_budget(network)
-
-    def setup(self, stage: str) -> None:
-        """Compile the network if that is wanted; evaluation alone would not earn the time back."""
-        if stage == "fit" and self.compile_network:
-            self.network.compile_estimate()
 
     def forward(self, noisy: Tensor) -> Enhancement:
         """Enhance waveforms of shape (batch, sample)."""
@@ -120,51 +123,69 @@ class EnhancementModule(LightningModule):
         waveform = self.stft.synthesize(enhanced.spectrum, noisy.shape[-1])
         return Enhancement(waveform, noisy_spectrum, enhanced.spectrum, enhanced.channel_masks)
 
-    def _losses(self, batch: dict[str, Any], enhancement: Enhancement, target: float) -> dict[str, Tensor]:
-        """Return the total loss and its parts, by logged name, for a utilization target."""
-        spectral = compressed_spectral_loss(
-            enhancement.waveform,
-            batch["clean"],
-            batch["clean_rms"],
-            self.stft,
-            self.compression,
-            self.complex_weight,
-        )
-        losses = {"loss": spectral, "enhancement_loss": spectral}
+    def _losses(self, enhancement: Enhancement, parts: dict[str, Tensor], target: float) -> dict[str, Tensor]:
+        """Return the total loss and what it is made of, by logged name.
+
+        Args:
+            enhancement: of a batch.
+            parts: of its enhancement loss, unweighted.
+            target: of the utilization.
+        """
+        total = self.objective.weighted_sum(parts)
+        losses = {"loss": total, "enhancement_loss": total, **parts}
         if self.network.gated:
             masks = enhancement.channel_masks
             losses["sparsity_loss"] = utilization_loss(masks, target, self._budget, self.sparsity_scope)
-            losses["loss"] = spectral + self.sparsity_weight * losses["sparsity_loss"]
+            losses["loss"] = total + self.sparsity_weight * losses["sparsity_loss"]
             if self.balance_weight > 0:
                 losses["balance_loss"] = balance_loss(masks)
                 losses["loss"] = losses["loss"] + self.balance_weight * losses["balance_loss"]
         return losses
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """Return the loss of a batch, with the target and the temperature of this step."""
+        """Return the loss of a batch, with the target and the temperature of this step.
+
+        A discriminator does its own step first.
+        """
         target = self.pruning.target_at(self.global_step, self.network.target_utilization)
         temperature = self.pruning.temperature_at(self.global_step, self.network.gate_settings.temperature)
         self.network.set_target_utilization(target)
         self.network.set_temperature(temperature)
         enhancement = self(batch["noisy"])
-        losses = self._losses(batch, enhancement, target)
+        signals = enhancement.waveform, batch["clean"], batch["clean_rms"]
         size = len(batch["noisy"])
+        parts = self.objective.parts(*signals)
+        if self._metric_training is not None:
+            self._log_discriminator(self._metric_training.learn(), size)
+            parts["metric_loss"] = self._metric_training.loss(*signals)
+            self._metric_training.hold(*signals)
+        losses = self._losses(enhancement, parts, target)
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
         if self.network.gated:
             self.log_dict({"train/target_utilization": target, "train/temperature": temperature}, batch_size=size)
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         return losses["loss"]
 
+    def _log_discriminator(self, learned: dict[str, Tensor], size: int) -> None:
+        """Log a step of the discriminator; utterances that could not be rated are summed over the epoch."""
+        for name, value in learned.items():
+            summed: dict[str, Any] = {}
+            if name == "metric_undefined":
+                summed = {"on_step": False, "on_epoch": True, "reduce_fx": "sum"}
+            self.log(f"train/{name}", value, batch_size=size, **summed)
+
     def _evaluate(self, stage: str, batch: dict[str, Any], loader: int) -> Enhancement:
         """Enhance a batch and log its scores under ``stage``, unless it only serves to fit probes."""
         enhancement = self(batch["noisy"])
         if loader != SCORED_LOADER:
             return enhancement
+        parts = self.objective.parts(enhancement.waveform, batch["clean"], batch["clean_rms"])
         noisy_db = si_sdr(batch["noisy"], batch["clean"])
         enhanced_db = si_sdr(enhancement.waveform, batch["clean"])
         scores = {
-            # the final target, so that a network that is still dense is not the best one
-            **self._losses(batch, enhancement, self.network.target_utilization),
+            # the final target, so that a network that is still dense is not the best one; and without a discriminator,
+            # whose judgement changes while it learns
+            **self._losses(enhancement, parts, self.network.target_utilization),
             "si_sdr_db": enhanced_db.mean(),
             "si_sdr_noisy_db": noisy_db.mean(),
             "si_sdr_gain_db": (enhanced_db - noisy_db).mean(),
@@ -194,8 +215,9 @@ class EnhancementModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW with warm-up and cosine decay over the whole training."""
-        decayed = [parameter for parameter in self.parameters() if parameter.ndim > 1]
-        rest = [parameter for parameter in self.parameters() if parameter.ndim <= 1]
+        parameters = list(self.network.parameters())  # a discriminator has an optimiser of its own
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        rest = [parameter for parameter in parameters if parameter.ndim <= 1]
         groups: list[dict[str, Any]] = [{"params": decayed}, {"params": rest, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(
             groups,  # norms, biases and shifts are not decayed
@@ -211,10 +233,66 @@ class EnhancementModule(LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def check_devices(self, count: int) -> None:
+        """Refuse several devices for a discriminator.
+
+        Raises:
+            MetricError: if there is one and ``count`` is not 1.
+        """
+        if self._metric_training is not None and count > 1:
+            raise MetricError(
+                "model.objective.metric_discriminator trains on one device, since every device would train a "
+                f"discriminator of its own; got {count} (trainer.devices times trainer.num_nodes)"
+            )
+
+    def setup(self, stage: str) -> None:
+        """Compile the network if that is wanted: evaluation alone would not earn the time back.
+
+        Refuse what a discriminator cannot be trained with, and open its pool.
+
+        Raises:
+            MetricError: if there are several devices, or PESQ cannot be computed.
+        """
+        if stage != "fit":
+            return
+        if self.compile_network:
+            self.network.compile_estimate()
+        if self._metric_training is not None:
+            self.check_devices(self.trainer.world_size)
+            self._metric_training.start()
+
+    def on_fit_start(self) -> None:
+        """Bring what a checkpoint held of a discriminator's training to the device."""
+        if self._metric_training is not None:
+            self._metric_training.to(self.device)
+
+    def teardown(self, stage: str) -> None:
+        """End the processes that rate utterances."""
+        if self._metric_training is not None:
+            self._metric_training.stop()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep the training of a discriminator; its weights are in the module's state."""
+        if self._metric_training is not None:
+            checkpoint["metric_training"] = self._metric_training.state_dict()
+
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Bring an older checkpoint up to date; refuse one of another architecture before anything is overwritten."""
-        checkpoint["state_dict"] = upgrade_state(checkpoint["state_dict"], self.state_dict())
+        """Bring an older checkpoint up to date; refuse one of another architecture before anything is overwritten.
+
+        A discriminator that the checkpoint has and the configuration has not is left out, with a warning.
+        """
+        state = upgrade_state(checkpoint["state_dict"], self.state_dict())
+        checkpoint["state_dict"] = state
+        if self.metric_discriminator is None:
+            checkpoint["state_dict"], dropped = drop_discriminator(state)
+            if dropped:
+                rank_zero_warn(
+                    f"the checkpoint has a discriminator ({dropped} tensors), model.objective.metric_discriminator is "
+                    "null: it is left out, the enhancement network is loaded"
+                )
         check_architecture(checkpoint["state_dict"], self.state_dict())
+        if self._metric_training is not None:
+            self._metric_training.load_state_dict(checkpoint["metric_training"])
 
 
 def enhancement_module(pl_module: LightningModule) -> EnhancementModule:

@@ -80,6 +80,8 @@ class EnhancementCLI(LightningCLI):
         """
         try:
             super().instantiate_classes()
+            if self.subcommand == "fit":
+                self.model.check_devices(self.trainer.world_size)  # before other processes are started
         except (ValueError, TypeError) as error:
             raise ConfigError(str(error)) from error
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,7 +15,8 @@ from networks.complexity import mac_budget
 from networks.gate_settings import GateSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-CONFIGS = sorted((REPOSITORY / "configs").rglob("*.yaml"))
+CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
+OVERLAYS = sorted((REPOSITORY / "configs").glob("*/**/*.yaml"))  # each is stacked on corpus.yaml
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
@@ -35,6 +38,34 @@ def test_config_builds_what_it_says(config: Path, monkeypatch: pytest.MonkeyPatc
     assert needed <= computed
     assert written["seed_everything"] is not None
     assert built.model.learning_rate == written["model"]["learning_rate"]
+
+
+def leaves(settings: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the dotted key and the value of every setting."""
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{above}{key}.")
+        else:
+            yield above + key, list(value) if isinstance(value, tuple) else value
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_overlay_changes_what_it_says_and_nothing_else(
+    overlay: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lightning"])
+    monkeypatch.chdir(tmp_path)
+    corpus = REPOSITORY / "configs" / "corpus.yaml"
+    name = overlay.relative_to(REPOSITORY).as_posix()
+    assert f"lightning fit --config configs/corpus.yaml --config {name}" in overlay.read_text()
+    plain = enhancement_cli.run(["--config", str(corpus)], execute=False)
+    built = enhancement_cli.run(["--config", str(corpus), "--config", str(overlay)], execute=False)
+    expected, got = (dict(leaves(run.config.as_dict())) for run in (plain, built))
+    written = dict(leaves(yaml.safe_load(overlay.read_text())))
+    assert written
+    assert {key: got[key] for key in written} == written
+    changed = {key for key in got if key not in expected or got[key] != expected[key]} - {"config"}
+    assert changed <= set(written)
 
 
 def test_quickstart_and_corpus_train_the_full_size_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -15,18 +15,15 @@ from torchmetrics.functional.audio import scale_invariant_signal_distortion_rati
 
 from lightning_modules.checkpoints import check_architecture, drop_discriminator, upgrade_state
 from lightning_modules.discriminator import MetricDiscriminator
-from lightning_modules.losses import SparsityScope, balance_loss, utilization_loss
 from lightning_modules.metric_training import MetricTraining
 from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective, ObjectiveSettings
 from lightning_modules.pesq_pool import MetricError
-from lightning_modules.pruning_schedule import PruningSchedule
+from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, PruningSettings
 from lightning_modules.schedule import warmup_cosine
-from networks.complexity import mac_budget
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.stft import Stft
 
-DEFAULT_SCHEDULE = PruningSchedule()
 SCORED_LOADER = 0  # of validation and test; loader 1 holds the mixtures that probes are fitted on
 
 
@@ -57,10 +54,7 @@ class EnhancementModule(LightningModule):
         warmup_steps: steps of the linear rise of the learning rate.
         final_learning_rate_share: share of the peak that is left at the end of training.
         objective: parts of the enhancement loss and their weights.
-        sparsity_weight: weight of the squared distance of the utilization from its target.
-        sparsity_scope: what must reach the target: ``network``, ``block`` or ``macs``.
-        balance_weight: weight of the variance of utilization over the channels of a block; 0 leaves it out.
-        pruning: how the target and the gates' temperature move in training.
+        pruning: losses of the channel masks, and how target and temperature move in training.
         compile_network: let ``torch.compile`` translate the network for training.
 
     Raises:
@@ -76,10 +70,7 @@ class EnhancementModule(LightningModule):
         warmup_steps: int = 100,
         final_learning_rate_share: float = 0.05,
         objective: ObjectiveSettings = DEFAULT_OBJECTIVE,
-        sparsity_weight: float = 10.0,
-        sparsity_scope: SparsityScope = "network",
-        balance_weight: float = 0.0,
-        pruning: PruningSchedule = DEFAULT_SCHEDULE,
+        pruning: PruningSettings = DEFAULT_PRUNING,
         compile_network: bool = False,
     ) -> None:
         super().__init__()
@@ -87,12 +78,11 @@ class EnhancementModule(LightningModule):
             raise ValueError(f"model.learning_rate must be positive, got {learning_rate}")
         if not 0 <= final_learning_rate_share <= 1:
             raise ValueError(f"model.final_learning_rate_share must lie in [0, 1], got {final_learning_rate_share}")
-        weights = {"weight_decay": weight_decay, "warmup_steps": warmup_steps}
-        weights |= {"sparsity_weight": sparsity_weight, "balance_weight": balance_weight}
-        for name, value in weights.items():
+        for name, value in {"weight_decay": weight_decay, "warmup_steps": warmup_steps}.items():
             if value < 0:
                 raise ValueError(f"model.{name} must not be negative, got {value}")
-        self.save_hyperparameters({"objective": asdict(objective)})  # plain values: torch loads them with weights_only
+        # plain values: torch loads them with weights_only
+        self.save_hyperparameters({"objective": asdict(objective), "pruning": asdict(pruning)})
         self.save_hyperparameters(ignore=["network", "grid", "objective", "pruning"])
         self.network = network
         self.stft = Stft(grid)
@@ -109,12 +99,8 @@ class EnhancementModule(LightningModule):
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps
         self.final_learning_rate_share = final_learning_rate_share
-        self.sparsity_weight = sparsity_weight
-        self.sparsity_scope: SparsityScope = sparsity_scope
-        self.balance_weight = balance_weight
-        self.pruning = pruning
+        self.pruning = PruningObjective(pruning, network)
         self.compile_network = compile_network
-        self._budget = mac_budget(network)
 
     def forward(self, noisy: Tensor) -> Enhancement:
         """Enhance waveforms of shape (batch, sample)."""
@@ -123,34 +109,18 @@ class EnhancementModule(LightningModule):
         waveform = self.stft.synthesize(enhanced.spectrum, noisy.shape[-1])
         return Enhancement(waveform, noisy_spectrum, enhanced.spectrum, enhanced.channel_masks)
 
-    def _losses(self, enhancement: Enhancement, parts: dict[str, Tensor], target: float) -> dict[str, Tensor]:
-        """Return the total loss and what it is made of, by logged name.
-
-        Args:
-            enhancement: of a batch.
-            parts: of its enhancement loss, unweighted.
-            target: of the utilization.
-        """
-        total = self.objective.weighted_sum(parts)
-        losses = {"loss": total, "enhancement_loss": total, **parts}
-        if self.network.gated:
-            masks = enhancement.channel_masks
-            losses["sparsity_loss"] = utilization_loss(masks, target, self._budget, self.sparsity_scope)
-            losses["loss"] = total + self.sparsity_weight * losses["sparsity_loss"]
-            if self.balance_weight > 0:
-                losses["balance_loss"] = balance_loss(masks)
-                losses["loss"] = losses["loss"] + self.balance_weight * losses["balance_loss"]
-        return losses
+    def _losses(self, enhancement_parts: dict[str, Tensor], pruning_parts: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the total loss and what it is made of, unweighted, by logged name."""
+        enhancement = self.objective.weighted_sum(enhancement_parts)
+        total = sum(self.pruning.weighted(pruning_parts), start=enhancement)
+        return {"loss": total, "enhancement_loss": enhancement, **enhancement_parts, **pruning_parts}
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """Return the loss of a batch, with the target and the temperature of this step.
 
         A discriminator does its own step first.
         """
-        target = self.pruning.target_at(self.global_step, self.network.target_utilization)
-        temperature = self.pruning.temperature_at(self.global_step, self.network.gate_settings.temperature)
-        self.network.set_target_utilization(target)
-        self.network.set_temperature(temperature)
+        scheduled = self.pruning.advance(self.global_step)
         enhancement = self(batch["noisy"])
         signals = enhancement.waveform, batch["clean"], batch["clean_rms"]
         size = len(batch["noisy"])
@@ -159,10 +129,10 @@ class EnhancementModule(LightningModule):
             self._log_discriminator(self._metric_training.learn(), size)
             parts["metric_loss"] = self._metric_training.loss(*signals)
             self._metric_training.hold(*signals)
-        losses = self._losses(enhancement, parts, target)
+        pruning_parts = self.pruning.parts(enhancement.channel_masks, scheduled.get("target_utilization"))
+        losses = self._losses(parts, pruning_parts)
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
-        if self.network.gated:
-            self.log_dict({"train/target_utilization": target, "train/temperature": temperature}, batch_size=size)
+        self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         return losses["loss"]
 
@@ -183,9 +153,8 @@ class EnhancementModule(LightningModule):
         noisy_db = si_sdr(batch["noisy"], batch["clean"])
         enhanced_db = si_sdr(enhancement.waveform, batch["clean"])
         scores = {
-            # the final target, so that a network that is still dense is not the best one; and without a discriminator,
-            # whose judgement changes while it learns
-            **self._losses(enhancement, parts, self.network.target_utilization),
+            # without a discriminator, whose judgement changes while it learns
+            **self._losses(parts, self.pruning.parts(enhancement.channel_masks)),
             "si_sdr_db": enhanced_db.mean(),
             "si_sdr_noisy_db": noisy_db.mean(),
             "si_sdr_gain_db": (enhanced_db - noisy_db).mean(),

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lightning_modules.checkpoints import CheckpointError
 from lightning_modules.enhancement import EnhancementModule
-from lightning_modules.pruning_schedule import PruningSchedule
+from lightning_modules.pruning import PruningSettings
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
@@ -49,9 +49,7 @@ def make_batch(size: int = 4, samples: int = 3200) -> dict[str, Tensor]:
     ("settings", "message"),
     [
         ({"learning_rate": 0.0}, r"model\.learning_rate must be positive, got 0\.0"),
-        ({"sparsity_weight": -1.0}, r"model\.sparsity_weight must not be negative, got -1\.0"),
         ({"weight_decay": -0.1}, r"model\.weight_decay must not be negative, got -0\.1"),
-        ({"balance_weight": -1.0}, r"model\.balance_weight must not be negative, got -1\.0"),
         ({"warmup_steps": -1}, r"model\.warmup_steps must not be negative, got -1"),
         ({"final_learning_rate_share": 2.0}, r"model\.final_learning_rate_share must lie in \[0, 1\], got 2\.0"),
     ],
@@ -80,7 +78,7 @@ def test_a_few_steps_on_one_batch_lower_the_loss(logged: dict[str, float]) -> No
         loss.backward()
         optimizer.step()
         history.append(logged["train/enhancement_loss"])
-        weighted = module.sparsity_weight * logged["train/sparsity_loss"]
+        weighted = 10.0 * logged["train/sparsity_loss"]
         assert logged["train/loss"] == pytest.approx(logged["train/enhancement_loss"] + weighted, rel=1e-5)
     assert history[-1] < 0.7 * history[0]
     names = ("loss", "enhancement_loss", "spectral_loss", "sparsity_loss", "utilization", "target_utilization")
@@ -103,7 +101,7 @@ def test_the_sparsity_loss_alone_reaches_its_target(target: float, shift: float,
     for _ in range(80):
         optimizer.zero_grad()
         masks = module(noisy).channel_masks
-        (module.sparsity_weight * (masks.mean() - target).square()).backward()
+        (10.0 * (masks.mean() - target).square()).backward()
         optimizer.step()
         utilization.append(masks.mean().item())
     assert all(abs(value - target) < 0.02 for value in utilization[-5:])
@@ -127,7 +125,10 @@ def test_bfloat16_is_finite_and_its_masks_are_binary(logged: dict[str, float], g
 
 def test_balance_frees_channels_of_raw_gates_that_never_switch(logged: dict[str, float]) -> None:
     def constant_share(balance_weight: float) -> float:
-        module, batch = make_module(normalize=False, balance_weight=balance_weight), make_batch()
+        module, batch = (
+            make_module(normalize=False, pruning=PruningSettings(balance_weight=balance_weight)),
+            make_batch(),
+        )
         optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
         for step in range(40):
             optimizer.zero_grad()
@@ -145,7 +146,7 @@ def test_balance_frees_channels_of_raw_gates_that_never_switch(logged: dict[str,
 def test_training_is_dense_first_and_validation_counts_the_final_target(
     logged: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pruning = PruningSchedule(dense_steps=2, anneal_steps=4, final_temperature=0.1, temperature_steps=4)
+    pruning = PruningSettings(dense_steps=2, anneal_steps=4, final_temperature=0.1, temperature_steps=4)
     module, batch = make_module(pruning=pruning), make_batch()
     history = {}
     for step in (0, 1, 2, 4, 6, 9):
@@ -173,6 +174,9 @@ def test_training_is_dense_first_and_validation_counts_the_final_target(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
+        ({"sparsity_weight": -1.0}, r"model\.pruning\.sparsity_weight must not be negative, got -1\.0"),
+        ({"balance_weight": -1.0}, r"model\.pruning\.balance_weight must not be negative, got -1\.0"),
+        ({"sparsity_scope": "channel"}, r"model\.pruning\.sparsity_scope must be one of .*got 'channel'"),
         ({"dense_steps": -1}, r"model\.pruning\.dense_steps must not be negative, got -1"),
         ({"final_temperature": 0.0}, r"model\.pruning\.final_temperature must be positive, got 0"),
         ({"final_temperature": 0.1}, r"model\.pruning\.temperature_steps must be positive .*got 0"),
@@ -180,7 +184,7 @@ def test_training_is_dense_first_and_validation_counts_the_final_target(
 )
 def test_a_schedule_that_cannot_be_is_refused(settings: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        PruningSchedule(**settings)
+        PruningSettings(**settings)
 
 
 def test_a_dense_network_has_no_sparsity_loss(logged: dict[str, float]) -> None:

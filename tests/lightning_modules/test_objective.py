@@ -11,6 +11,7 @@ import torch
 from lightning_modules import objective
 from lightning_modules.losses import compressed_spectral_loss, utilization_loss
 from lightning_modules.objective import EnhancementObjective, MetricDiscriminatorSettings, ObjectiveSettings
+from networks.complexity import mac_budget
 from networks.framing import FrameGrid
 from networks.stft import Stft
 from tests.lightning_modules.test_enhancement import make_batch, make_module
@@ -51,7 +52,7 @@ def test_the_default_is_the_spectral_loss_alone_to_the_last_bit(logged: dict[str
             result = module(batch["noisy"])
             loss = compressed_spectral_loss(result.waveform, batch["clean"], batch["clean_rms"], module.stft, 0.3, 0.3)
             if gated:
-                loss = loss + 10.0 * utilization_loss(result.channel_masks, 0.25)
+                loss = loss + 10.0 * utilization_loss(result.channel_masks, 0.25, mac_budget(module.network))
         else:
             loss = module.training_step(batch, 0)
         loss.backward()

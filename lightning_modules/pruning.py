@@ -97,7 +97,7 @@ class PruningObjective:
         self._budget = mac_budget(network)
 
     def advance(self, step: int) -> dict[str, float]:
-        """Set target and temperature for an optimiser step; return them by logged name, nothing if there are no gates."""
+        """Set target and temperature for an optimiser step and return them by logged name; nothing without gates."""
         network = self._network
         if not network.gated:
             return {}

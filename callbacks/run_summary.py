@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
+from reports.quality import FOLDER, UTTERANCES
 from reports.summary import print_summary
 
 
@@ -61,6 +62,8 @@ def _places(trainer: Trainer) -> dict[str, str]:
     if trainer.log_dir is not None:
         overview = Path(trainer.log_dir) / "figures" / "overview.png"
         places["overview figure"] = str(overview) if overview.is_file() else ""
+        scores = Path(trainer.log_dir) / FOLDER / UTTERANCES
+        places["quality per utterance"] = str(scores) if scores.is_file() else ""
         config = Path(trainer.log_dir) / "config.yaml"
         places["resolved config"] = str(config) if config.is_file() else ""
     for logger in trainer.loggers:

@@ -85,6 +85,7 @@ class Corpus:
         speakers: speakers, sorted; their position is the label ``speaker``.
         pairs: published mixtures, in manifest order; none without ``pairs.csv``.
         responses: room responses, in manifest order; empty unless they were asked for.
+        root: folder of the manifests, if there is one.
     """
 
     speech: tuple[SpeechRecord, ...]
@@ -93,6 +94,11 @@ class Corpus:
     speakers: tuple[str, ...]
     pairs: tuple[PairRecord, ...] = ()
     responses: tuple[RoomResponse, ...] = ()
+    root: Path | None = None
+
+    def name_of(self, path: Path) -> str:
+        """Return the path of a recording as the manifests give it, the same on every machine."""
+        return (path.relative_to(self.root) if self.root is not None else path).as_posix()
 
     def speech_of(self, split: str) -> list[SpeechRecord]:
         """Return the clean recordings of a split."""
@@ -292,6 +298,7 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS, responses: bool = Fa
         speakers=tuple(sorted({record.speaker for record in speech})),
         pairs=_read_pairs(root, speech, noise),
         responses=_read_responses(root, splits) if responses else (),
+        root=root,
     )
     _check_splits(corpus, root, splits)
     return corpus

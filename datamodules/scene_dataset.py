@@ -53,7 +53,9 @@ class SceneDataset(Dataset[dict[str, Any]]):
 
         Returns:
             ``noisy``, ``clean``, ``noise``: float32, (sample,); ``clean_rms``: of the active speech; ``index``;
-            ``targets``: name to float32 array of shape (frame,) or ().
+            ``targets``: name to float32 array of shape (frame,) or (); ``mixture``: what identifies it beside
+            ``index``: ``speaker``, ``speech`` (recordings, separated by semicolons), ``noise_class``, ``noise`` (the
+            recording that names the class) and ``snr_db``.
         """
         scene = self.scene(key)
         return {
@@ -63,6 +65,18 @@ class SceneDataset(Dataset[dict[str, Any]]):
             "clean_rms": np.float32(np.sqrt(active_speech_power(scene.mixture.clean, self.grid.hop_length))),
             "index": key.index,
             "targets": self._targets(key, scene),
+            "mixture": self._identity(scene),
+        }
+
+    def _identity(self, scene: Scene) -> dict[str, Any]:
+        """Name what a mixture is made of, as the manifests do."""
+        speech = dict.fromkeys(self.corpus.name_of(excerpt.path) for excerpt in scene.excerpts)
+        return {
+            "speaker": scene.speech.speaker,
+            "speech": ";".join(speech),
+            "noise_class": scene.noise.category,
+            "noise": self.corpus.name_of(scene.noise.path),
+            "snr_db": np.float32(scene.snr_db),
         }
 
     def _targets(self, key: ItemKey, scene: Scene) -> dict[str, TargetArray]:

@@ -16,10 +16,11 @@ def main() -> None:
     from lightning_modules.checkpoints import CheckpointError
     from lightning_modules.enhancement_cli import ConfigError, run
     from lightning_modules.pesq_pool import MetricError
+    from reports.quality_scores import ScoresError
 
     try:
         run()
-    except (ConfigError, CorpusError, ShardError, CheckpointError, MetricError) as error:
+    except (ConfigError, CorpusError, ShardError, CheckpointError, MetricError, ScoresError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -69,6 +69,8 @@ def headline_numbers(metrics: Mapping[str, float], stage: str) -> dict[str, str]
         "SI-SDR gain": (f"{stage}/si_sdr_gain_db", None, "{:+.2f} dB"),
         "PESQ-WB noisy -> enhanced": (f"{stage}/pesq_wb_noisy", f"{stage}/pesq_wb", "{:.3f} -> {:.3f}"),
         "STOI noisy -> enhanced": (f"{stage}/stoi_noisy", f"{stage}/stoi", "{:.3f} -> {:.3f}"),
+        "ESTOI noisy -> enhanced": (f"{stage}/estoi_noisy", f"{stage}/estoi", "{:.3f} -> {:.3f}"),
+        "DNSMOS OVRL noisy -> enhanced": (f"{stage}/dnsmos_ovrl_noisy", f"{stage}/dnsmos_ovrl", "{:.3f} -> {:.3f}"),
         "utilization (share of channels computed)": ("gates/utilization", None, "{:.1%}"),
         "MACs saved (of the dense network, gates paid)": ("cost/macs_saved", None, "{:.1%}"),
         "channels always on or off": ("gates/constant", None, "{:.1%}"),

@@ -20,9 +20,16 @@ ALLOWED: dict[str, set[str]] = {
     "probes": {"networks.framing"},
     "reports": {"networks", "probes"},
     "lightning_modules": {"networks"},
-    "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store"},
+    "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores"},
     "lightning_modules.enhancement_cli": {"networks", "datamodules"},
-    "callbacks": {"networks", "datamodules.rating", "probes", "reports", "lightning_modules"},
+    "callbacks": {
+        "networks",
+        "datamodules.process_pool",
+        "datamodules.rating",
+        "probes",
+        "reports",
+        "lightning_modules",
+    },
     "corpora": {"datamodules.corpus"},
     "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
 }

@@ -1,4 +1,4 @@
-"""How good the noisy input is: PESQ, STOI and SI-SDR of the mixture against its clean speech."""
+"""How good the noisy input is: PESQ, STOI, ESTOI and SI-SDR of the mixture against its clean speech."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from networks.framing import FrameGrid
 
 
 class Quality(Target):
-    """Targets ``pesq_wb``, ``stoi`` and ``si_sdr_db`` of the noisy input, one value per utterance.
+    """Targets ``pesq_wb``, ``stoi``, ``estoi`` and ``si_sdr_db`` of the noisy input, one value per utterance.
 
     They take longer than all other targets together, so training mixtures do not carry them unless asked for.
     A measure whose package is not installed is NaN for every utterance, with a warning; probes count it as unknown.
 
     Args:
-        measures: which of the three.
+        measures: which of the four.
         in_training: whether training mixtures carry them too.
 
     Raises:

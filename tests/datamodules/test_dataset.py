@@ -74,7 +74,7 @@ def differ(first: dict[str, Any], second: dict[str, Any]) -> bool:
 
 def test_an_item_is_complete(corpus: Corpus) -> None:
     item = dataset_of(corpus)[ItemKey(5, 2)]
-    assert set(item) == {"noisy", "clean", "noise", "clean_rms", "index", "targets"}
+    assert set(item) == {"noisy", "clean", "noise", "clean_rms", "index", "targets", "mixture"}
     for name in ("noisy", "clean", "noise"):
         assert item[name].dtype == np.float32
         assert item[name].shape == (GRID.floor_to_hop(16_000),)
@@ -82,6 +82,14 @@ def test_an_item_is_complete(corpus: Corpus) -> None:
     assert item["index"] == 5
     assert item["clean_rms"].dtype == np.float32
     assert item["clean_rms"] == pytest.approx(np.sqrt(active_speech_power(item["clean"], GRID.hop_length)))
+    scene = dataset_of(corpus).scene(ItemKey(5, 2))
+    assert item["mixture"] == {
+        "speaker": scene.speech.speaker,
+        "speech": ";".join(dict.fromkeys(str(excerpt.path) for excerpt in scene.excerpts)),
+        "noise_class": scene.noise.category,
+        "noise": str(scene.noise.path),
+        "snr_db": np.float32(scene.snr_db),
+    }
     targets = item["targets"]
     assert set(targets) == {*VoiceActivity.names, *Levels.names, *Labels.names}
     for name, target in targets.items():

@@ -75,12 +75,16 @@ def ready(root: Path, **arguments: Any) -> EnhancementDataModule:
 
 
 def flat(batch: Batch) -> dict[str, torch.Tensor]:
-    return {**{name: value for name, value in batch.items() if name != "targets"}, **batch["targets"]}
+    return {**{name: value for name, value in batch.items() if name not in ("targets", "mixture")}, **batch["targets"]}
 
 
 def assert_same_batches(first: list[Batch], second: list[Batch]) -> None:
     assert len(first) == len(second) > 0
-    for one, other in zip(map(flat, first), map(flat, second), strict=True):
+    for batch, again in zip(first, second, strict=True):
+        assert batch["mixture"].keys() == again["mixture"].keys()
+        for name, values in batch["mixture"].items():
+            assert list(values) == list(again["mixture"][name]), name
+        one, other = flat(batch), flat(again)
         assert one.keys() == other.keys()
         for name, value in one.items():
             torch.testing.assert_close(value, other[name], rtol=0, atol=0, equal_nan=True)

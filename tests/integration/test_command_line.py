@@ -16,6 +16,7 @@ import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from lightning_modules import cli, enhancement_cli
+from reports.quality_scores import read_table
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL_NETWORK = [
@@ -136,6 +137,15 @@ def test_test_scores_the_test_split(
     assert np.isfinite(float(metrics["test/si_sdr_gain_db"]))
     assert np.isfinite(float(metrics["probes/vad/balanced_accuracy"]))
     assert 0 < float(metrics["test/stoi"]) < 1
+    assert 0 < float(metrics["test/estoi"]) < 1
+    folder = Path(result.trainer.log_dir or "") / "quality"
+    table = read_table(folder / "utterances.csv")
+    assert [row.utterance for row in table.rows] == list(range(18))
+    assert {row.speech.partition("/")[0] for row in table.rows} == {"speech"}
+    assert table.column("si_sdr_db", "").mean() == pytest.approx(float(metrics["test/si_sdr_db"]), abs=1e-3)
+    assert {path.name for path in folder.iterdir()} == {
+        "utterances.csv", "by_snr.csv", "by_noise_class.csv", "summary.json"
+    }  # fmt: skip
     summary = json.loads((Path(result.trainer.log_dir or "") / "summary.json").read_text())
     assert summary["stage"] == "test"
 

@@ -21,7 +21,9 @@ from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
 from probes.tasks import ProbeTask
+from reports.quality_scores import read_table
 
+NAMES = (("M", "rain"), ("F", "wind"))
 LENGTHS = {"train": (16000, 16000), "valid": (20000, 30100), "test": (17000, 23456)}  # samples of the recordings
 
 
@@ -84,14 +86,27 @@ def test_utterances_of_different_lengths_pass_through_every_callback(tmp_path: P
     data = data_of(write_corpus(tmp_path / "corpus"))
     network = ConvFSENet(residual_channels=8, channels=12, stacks=1, gate=GateSettings(width=4))
     tasks = [ProbeTask("vad", "binary"), ProbeTask("snr_db", "value")]
-    callbacks = [GateStatistics(), MaskProbing(tasks, figures=False), PerceptualScores()]
+    callbacks = [
+        GateStatistics(),
+        MaskProbing(tasks, figures=False),
+        PerceptualScores(["stoi", "si_sdr_db"], workers=0),
+    ]
     trainer = Trainer(
-        accelerator="cpu", logger=False, callbacks=callbacks, enable_progress_bar=False, enable_checkpointing=False
-    )  # fmt: skip
+        accelerator="cpu",
+        logger=False,
+        callbacks=callbacks,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+    )
     (metrics, *_) = trainer.validate(EnhancementModule(network, FrameGrid()), data, verbose=False)
     frames = sum(1 + length // 256 for length in LENGTHS["valid"])
     assert metrics["probes/vad/score_rows"] == frames
     assert {"val/si_sdr_gain_db", "val/stoi", "gates/utilization"} <= set(metrics)
+    rows = read_table(tmp_path / "quality" / "utterances.csv").rows
+    assert [(row.speech, row.noise) for row in rows] == [
+        (f"valid_{sex}.wav", f"valid_{noise}.wav") for sex, noise in NAMES
+    ]
 
 
 def test_a_split_without_pairs_and_unequal_lengths_are_refused(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
+from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
@@ -57,7 +58,7 @@ class MaskProbing(EvaluationCallback):
     Probes are fitted on loader 1 (training speakers and noise recordings) and scored on loader 0 (unseen ones). Logged
     under ``probes/<target>/<metric>`` with ``_chance`` and ``_shuffled`` beside it. The same probes on the noisy
     log-magnitude and on one log-energy per frame do not change in training; they are fitted once and logged every time
-    under ``controls/<features>/<target>/<metric>``.
+    under ``controls/<features>/<target>/<metric>``. A network without gates has no masks: nothing is fitted or drawn.
 
     Args:
         tasks: what is probed.
@@ -110,6 +111,7 @@ class MaskProbing(EvaluationCallback):
         self._example: tuple[dict[str, Any], Enhancement] | None = None
         self._utterances = {"fit": 0, "score": 0}
         self._seconds = 0.0
+        self._told = False
         self._epoch_started = time.perf_counter()
         self._fit_loader_started: float | None = None
 
@@ -134,6 +136,11 @@ class MaskProbing(EvaluationCallback):
         self._seconds = 0.0
         self._fit_loader_started = None
         if trainer.sanity_checking or not due:
+            return
+        if not enhancement_module(pl_module).network.gated:
+            if not self._told:
+                rank_zero_info("MaskProbing: network.gated is false, there are no channel masks to probe")
+                self._told = True
             return
         self._suites["masks"] = self._new_suite()
         if self.controls and not self._control_keys:

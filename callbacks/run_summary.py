@@ -14,16 +14,21 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
+from networks.complexity import count_parameters
 from reports.quality import FOLDER, UTTERANCES
 from reports.summary import print_summary
 
 
 class RunSummary(Callback):
-    """Prints the scores of the last validation or of the test, and where checkpoints, figures and logs are."""
+    """Prints the scores of the last validation or of the test, and where checkpoints, figures and logs are.
+
+    ``summary.json`` holds ``stage``, ``steps``, ``parameters``, ``metrics`` and ``places``; that of a training also
+    ``finished``: whether it reached its last epoch or step.
+    """
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Summarise a training."""
-        self._summarize(trainer, "val")
+        self._summarize(trainer, "val", finished=reached_end(trainer))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Summarise a test."""
@@ -34,7 +39,7 @@ class RunSummary(Callback):
         if trainer.state.fn == TrainerFn.VALIDATING:
             self._summarize(trainer, "val")
 
-    def _summarize(self, trainer: Trainer, stage: str) -> None:
+    def _summarize(self, trainer: Trainer, stage: str, **more: bool) -> None:
         if not trainer.is_global_zero:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
@@ -43,13 +48,22 @@ class RunSummary(Callback):
             path = Path(trainer.log_dir) / "summary.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-            summary = {"stage": stage, "steps": trainer.global_step, "metrics": finite, "places": places}
+            parameters = count_parameters(trainer.lightning_module)
+            summary = {"stage": stage, "steps": trainer.global_step, "parameters": parameters, **more}
+            summary |= {"metrics": finite, "places": places}
             temporary = path.with_suffix(".part")
             temporary.write_text(json.dumps(summary, indent=1) + "\n")
             os.replace(temporary, path)
             places["summary"] = str(path)
         console = Console()
         print_summary(metrics, stage, places, console if console.is_terminal else Console(width=120))
+
+
+def reached_end(trainer: Trainer) -> bool:
+    """Tell whether a training did all its epochs or steps, or was ended by EarlyStopping; not by a limit of time."""
+    epochs_done = trainer.max_epochs not in (None, -1) and trainer.current_epoch >= (trainer.max_epochs or 0)
+    steps_done = trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps
+    return epochs_done or steps_done or any(stopping.stopped_epoch > 0 for stopping in trainer.early_stopping_callbacks)
 
 
 def _places(trainer: Trainer) -> dict[str, str]:

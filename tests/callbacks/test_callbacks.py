@@ -12,6 +12,7 @@ from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks import GateStatistics, MaskProbing
 from callbacks.mask_probing import frame_targets
+from callbacks.run_summary import reached_end
 from lightning_modules.enhancement import Enhancement, EnhancementModule
 from networks.complexity import mac_budget, weight_budget
 from networks.conv_fsenet import ConvFSENet
@@ -147,3 +148,39 @@ def test_frame_targets_repeat_what_holds_for_an_utterance() -> None:
 def test_probing_refuses_numbers_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         MaskProbing([ProbeTask("vad", "binary")], **{name: 0})
+
+
+def test_a_network_without_gates_is_not_probed_and_says_so_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    module = Logged()
+    module.network.gated = False
+    callback, generator = MaskProbing([ProbeTask("vad", "binary")], frame_stride=1), torch.Generator().manual_seed(0)
+    with caplog.at_level("INFO"):
+        for _ in range(2):
+            callback.on_validation_epoch_start(trainer(tmp_path), module)
+            for loader in (0, 1):
+                callback.on_validation_batch_end(trainer(tmp_path), module, *batch(generator, True), 0, loader)
+            callback.on_validation_epoch_end(trainer(tmp_path), module)
+    assert module.logged == {}
+    assert not (tmp_path / "figures").exists()
+    assert [record.message for record in caplog.records if "network.gated is false" in record.message] != []
+    assert sum("MaskProbing" in record.message for record in caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "reached"),
+    [
+        ({"max_epochs": 3, "current_epoch": 3}, True),
+        ({"max_epochs": 3, "current_epoch": 2}, False),  # ended by a limit of time
+        ({"max_epochs": -1, "max_steps": 10, "global_step": 10}, True),
+        ({"max_epochs": 3, "current_epoch": 1, "max_steps": 10, "global_step": 9}, False),
+        ({"max_epochs": None, "current_epoch": 9}, False),
+        ({"max_epochs": 9, "early_stopping_callbacks": [SimpleNamespace(stopped_epoch=4)]}, True),
+        ({"max_epochs": 9, "early_stopping_callbacks": [SimpleNamespace(stopped_epoch=0)]}, False),
+    ],
+)
+def test_a_training_has_reached_its_end_at_its_last_epoch_or_step(
+    state: dict[str, Any], reached: bool, tmp_path: Path
+) -> None:
+    assert reached_end(trainer(tmp_path, **{"max_steps": -1, "early_stopping_callbacks": [], **state})) == reached

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
+from jsonargparse import ArgumentError
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 
@@ -84,6 +87,49 @@ class EnhancementCLI(LightningCLI):
                 self.model.check_devices(self.trainer.world_size)  # before other processes are started
         except (ValueError, TypeError) as error:
             raise ConfigError(str(error)) from error
+
+
+class _ParsingCLI(EnhancementCLI):
+    """Merges the configuration and stops there: no seed is set and nothing is built."""
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Parse these arguments, whatever those of the process are."""
+        assert isinstance(args, list)
+        self.config = parser.parse_args(args)
+
+    def _set_seed(self) -> None:
+        """Leave the process as it is."""
+
+    def before_instantiate_classes(self) -> None:
+        """Leave the process as it is."""
+
+    def instantiate_classes(self) -> None:
+        """Build nothing."""
+
+
+def merged_settings(arguments: Sequence[str]) -> dict[str, Any]:
+    """Return everything that a command line sets, files, overrides and defaults merged, as plain values.
+
+    Args:
+        arguments: of ``lightning fit``.
+
+    Raises:
+        ConfigError: if they cannot be parsed; the message names the key.
+    """
+    try:
+        parsed = _ParsingCLI(
+            EnhancementModule,
+            EnhancementDataModule,
+            parser_class=EnhancementParser,
+            parser_kwargs={"exit_on_error": False},
+            auto_configure_optimizers=False,
+            args=list(arguments),
+            run=False,
+        )
+    except ArgumentError as error:
+        raise ConfigError(str(error)) from error
+    settings: dict[str, Any] = yaml.safe_load(parsed.parser.dump(parsed.config, skip_none=False))
+    return settings
 
 
 def runs_folder(loggers: Any) -> Path:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,37 @@ from networks.gate_settings import GateSettings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
-OVERLAYS = sorted((REPOSITORY / "configs").glob("*/**/*.yaml"))  # each is stacked on corpus.yaml
+BASE = REPOSITORY / "configs" / "corpus.yaml"
+# Files in folders hold what differs from the base; a W&B sweep, which has a command, is another kind of file.
+FOLDERS = sorted((REPOSITORY / "configs").glob("*/**/*.yaml"))
+SWEEPS = [path for path in FOLDERS if "command" in yaml.safe_load(path.read_text())]
+OVERLAYS = [path for path in FOLDERS if path not in SWEEPS]
+UTILIZATION = {"50": 0.5, "25": 0.25, "12": 0.125}
+
+
+Build = Callable[..., enhancement_cli.EnhancementCLI]
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
+    """Return what builds everything from configuration files, once, in a folder where nothing is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["lightning"])
+        patch.chdir(tmp_path_factory.mktemp("empty"))
+        yield cache(lambda *files: enhancement_cli.run([f"--config={file}" for file in files], execute=False))
+
+
+def leaves(settings: Any, *keys: str) -> dict[tuple[str, ...], Any]:
+    """Return every value that is no mapping, by the keys that lead to it."""
+    if not isinstance(settings, Mapping):
+        return {keys: settings}
+    return {place: leaf for key, value in settings.items() for place, leaf in leaves(value, *keys, key).items()}
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_config_builds_what_it_says(config: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["lightning"])
-    monkeypatch.chdir(tmp_path)
+def test_config_builds_what_it_says(config: Path, build: Build) -> None:
     written = yaml.safe_load(config.read_text())
-    built = enhancement_cli.run(["--config", str(config)], execute=False)
+    built = build(config)
     network = built.model.network
     arguments = written["model"]["network"]["init_args"]
     assert network.gate_settings == GateSettings(**arguments["gate"])
@@ -40,37 +63,62 @@ def test_config_builds_what_it_says(config: Path, monkeypatch: pytest.MonkeyPatc
     assert built.model.learning_rate == written["model"]["learning_rate"]
 
 
-def leaves(settings: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and the value of every setting."""
-    for key, value in settings.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{above}{key}.")
-        else:
-            yield above + key, list(value) if isinstance(value, tuple) else value
-
-
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: f"{path.parent.name}/{path.stem}")
-def test_overlay_changes_what_it_says_and_nothing_else(
-    overlay: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["lightning"])
-    monkeypatch.chdir(tmp_path)
-    corpus = REPOSITORY / "configs" / "corpus.yaml"
+def test_overlay_changes_what_it_says_and_nothing_else(overlay: Path, build: Build) -> None:
     name = overlay.relative_to(REPOSITORY).as_posix()
     assert f"lightning fit --config configs/corpus.yaml --config {name}" in overlay.read_text()
-    plain = enhancement_cli.run(["--config", str(corpus)], execute=False)
-    built = enhancement_cli.run(["--config", str(corpus), "--config", str(overlay)], execute=False)
-    expected, got = (dict(leaves(run.config.as_dict())) for run in (plain, built))
-    written = dict(leaves(yaml.safe_load(overlay.read_text())))
+    runs = build(BASE), build(BASE, overlay)
+    expected, got = (leaves(yaml.safe_load(run.parser.dump(run.config, skip_none=False))) for run in runs)
+    written = leaves(yaml.safe_load(overlay.read_text()))
     assert written
-    assert {key: got[key] for key in written} == written
-    changed = {key for key in got if key not in expected or got[key] != expected[key]} - {"config"}
+    objects = {place for place, value in written.items() if isinstance(value, list) and isinstance(value[0], dict)}
+    assert {place: got[place] for place in written if place not in objects} == {
+        place: value for place, value in written.items() if place not in objects
+    }
+    changed = {place for place in got if place not in expected or got[place] != expected[place]} - {("config",)}
     assert changed <= set(written)
 
 
-def test_quickstart_and_corpus_train_the_full_size_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(sys, "argv", ["lightning"])
-    monkeypatch.chdir(tmp_path)
+@pytest.mark.parametrize("share", UTILIZATION)
+def test_a_narrow_network_costs_what_the_gated_one_does_at_its_target(share: str, build: Build) -> None:
+    folder = REPOSITORY / "configs" / "sweep"
+    gated = build(BASE, folder / f"gated_{share}.yaml").model.network
+    narrow = build(BASE, folder / f"static_{share}.yaml").model.network
+    assert gated.target_utilization == UTILIZATION[share]
+    budget = mac_budget(gated)
+    macs = budget.fixed + budget.gates + UTILIZATION[share] * budget.blocks * budget.channels * budget.per_channel
+    assert not narrow.gated
+    assert mac_budget(narrow).gates == 0
+    assert mac_budget(narrow).dense == pytest.approx(macs, rel=0.005)
+
+
+def agent_command(definition: Mapping[str, Any], chosen: Mapping[str, object]) -> list[str]:
+    """Return the command that W&B's agent runs for one choice of parameters."""
+    arguments = [f"--{name}={value}" for name, value in chosen.items()]
+    parts = {"${args}": arguments, "${env}": ["/usr/bin/env"]}
+    return [word for part in definition["command"] for word in parts.get(part, [part])]
+
+
+@pytest.mark.parametrize("sweep", SWEEPS, ids=lambda path: path.stem)
+def test_commands_of_a_wandb_sweep_are_understood(sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    definition = yaml.safe_load(sweep.read_text())
+    monkeypatch.chdir(REPOSITORY)
+    ((name, parameter),) = definition["parameters"].items()
+    if name == "config":  # every overlay is parsed by a test of its own
+        assert {REPOSITORY / value for value in parameter["values"]} <= set(OVERLAYS)
+    value = parameter["values"][-1]
+    env, lightning, fit, *arguments = agent_command(definition, {name: value})
+    assert (env, lightning, fit) == ("/usr/bin/env", "lightning", "fit")
+    settings = enhancement_cli.merged_settings(arguments)
+    wanted = leaves(yaml.safe_load(Path(value).read_text())) if name == "config" else {tuple(name.split(".")): value}
+    merged = leaves(settings)
+    assert {place: merged[place] for place in wanted} == wanted
+    loggers = {logger["class_path"].split(".")[-1]: logger["init_args"] for logger in settings["trainer"]["logger"]}
+    assert loggers["WandbLogger"]["offline"] is True
+    with pytest.raises(enhancement_cli.ConfigError, match="no_such_key"):
+        enhancement_cli.merged_settings([*arguments, "--model.no_such_key=1"])
+
+
+def test_quickstart_and_corpus_train_the_full_size_network(build: Build) -> None:
     for name in ("quickstart", "corpus"):
-        built = enhancement_cli.run(["--config", str(REPOSITORY / "configs" / f"{name}.yaml")], execute=False)
-        assert mac_budget(built.model.network).dense == 662_528
+        assert mac_budget(build(REPOSITORY / "configs" / f"{name}.yaml").model.network).dense == 662_528

@@ -6,12 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from commands import prepare, shard
+from commands import prepare, shard, sweep
 
 SUBCOMMANDS = {
     "prepare": prepare,
     "shard": shard,
+    "sweep": sweep,
 }  # each module has add_arguments(parser) and run(arguments) -> exit status
+PASSING_ON = {"sweep"}  # these hand what follows `--` to another command
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -32,7 +34,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: of the command line; None reads ``sys.argv``.
     """
-    parsed = build_parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    end = given.index("--") if "--" in given else len(given)
+    parser = build_parser()
+    parsed = parser.parse_args(given[:end])
+    parsed.passed_on = given[end + 1 :]
+    if parsed.passed_on and parsed.subcommand not in PASSING_ON:
+        parser.error(f"{parsed.subcommand} hands on no arguments, got -- {' '.join(parsed.passed_on)}")
     sys.exit(SUBCOMMANDS[parsed.subcommand].run(parsed))
 
 

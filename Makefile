@@ -5,15 +5,21 @@
 # Variables, set on the command line (make train ARGS="--trainer.max_epochs 2"):
 #: PYTHON    interpreter of the environment, 3.11 to 3.13 (default: the first of python3, python3.12, 3.13, 3.11 that fits)
 #: VENV      folder of the environment (default: .venv)
-#: CONFIG    configuration of resume and evaluate (default: configs/quickstart.yaml)
+#: CONFIG    configuration of resume and evaluate (default: configs/quickstart.yaml), and sweep (configs/corpus.yaml)
 #: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last)
-#: ROOT      corpus folder of train-corpus, the one with speech.csv
+#: ROOT      corpus folder of train-corpus and sweep, the one with speech.csv
+#: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
+#: OUT       folder of sweep (default: runs/sweep)
+#: JOBS      trainings of sweep at a time, which share the cores (default: 1)
 #: ARGS      more arguments for the lightning command, pytest or `make lock`
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= configs/quickstart.yaml
 CKPT ?= last
 ROOT ?=
+OVERLAYS ?= configs/sweep/*.yaml
+OUT ?= runs/sweep
+JOBS ?= 1
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -27,7 +33,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus resume evaluate smoke lint format test lock clean distclean \
+.PHONY: help install train train-corpus sweep resume evaluate smoke lint format test lock clean distclean \
 	check-config check-root
 
 help: ## Show this
@@ -43,6 +49,10 @@ train: install ## Train on the built-in synthetic corpus (configs/quickstart.yam
 
 train-corpus: check-root install ## Train on recordings: make train-corpus ROOT=/folder/of/the/corpus
 	$(BIN)/lightning fit --config configs/corpus.yaml --data.root "$(ROOT)" $(ARGS)
+
+sweep: CONFIG = configs/corpus.yaml
+sweep: check-config $(if $(filter file,$(origin CONFIG)),check-root) install ## Compare networks of several costs: make sweep ROOT=/folder/of/the/corpus
+	$(BIN)/dyncp sweep --config "$(CONFIG)" --out "$(OUT)" --jobs $(JOBS) $(OVERLAYS) -- $(if $(ROOT),--data.root "$(ROOT)") $(ARGS)
 
 resume: check-config install ## Go on with the newest run of CONFIG
 	$(BIN)/lightning fit --config "$(CONFIG)" --ckpt_path last $(ARGS)
@@ -88,7 +98,7 @@ check-config:
 
 check-root:
 	@test -f "$(ROOT)/speech.csv" || { echo "ROOT=$(ROOT): expected the folder of a corpus, with speech.csv in it;" \
-		"for example make train-corpus ROOT=/data/corpus" >&2; exit 2; }
+		"for example ROOT=/data/corpus" >&2; exit 2; }
 
 # ---- The environment --------------------------------------------------------------------------------------------------
 

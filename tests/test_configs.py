@@ -89,7 +89,7 @@ def test_a_narrow_network_costs_what_the_gated_one_does_at_its_target(share: str
     macs = budget.fixed + budget.gates + UTILIZATION[share] * budget.blocks * budget.channels * budget.per_channel
     assert not narrow.gated
     assert mac_budget(narrow).gates == 0
-    assert mac_budget(narrow).dense == pytest.approx(macs, rel=0.005)
+    assert mac_budget(narrow).dense == pytest.approx(macs, rel=0.01)  # one channel of 87 is 0.9 %
 
 
 def agent_command(definition: Mapping[str, Any], chosen: Mapping[str, object]) -> list[str]:

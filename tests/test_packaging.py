@@ -45,6 +45,8 @@ def test_locks_satisfy_the_project(project: dict[str, Any]) -> None:
             *extras["wandb"],
             *extras["stoi"],
             *extras["shards"],
+            *extras["losses"],
+            *extras["dnsmos"],
             *extras["dev"],
         ],
         "requirements-pesq.lock": [*extras["pesq"], *project["dependency-groups"]["pesq"]],

@@ -31,6 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"networks", "probes"},
     "lightning_modules": {"networks"},
     "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores"},
+    "lightning_modules.pesq_pool": {"datamodules.process_pool", "datamodules.rating"},
     "lightning_modules.enhancement_cli": {"networks", "datamodules"},
     "callbacks": {
         "networks",

@@ -20,7 +20,7 @@ from lightning_modules.discriminator import CEILING, MetricDiscriminator
 from lightning_modules.enhancement import EnhancementModule
 from lightning_modules.metric_training import MetricTraining, normalize_pesq
 from lightning_modules.objective import MetricDiscriminatorSettings, ObjectiveSettings
-from lightning_modules.pesq_pool import PesqPool, rate_pesq
+from lightning_modules.pesq_pool import PesqJob, PesqPool, rate_pesq
 from networks.stft import Stft
 from tests.lightning_modules.speech import RATE, speech_batch
 from tests.lightning_modules.test_enhancement import GRID, make_module
@@ -73,8 +73,8 @@ def test_what_pesq_cannot_rate_is_nan(case: str) -> None:
         "too short": (clean[:2000], clean[:2000]),
         "not finite": (np.full_like(clean, np.nan), clean),
     }
-    assert math.isnan(rate_pesq(*pairs[case], RATE))
-    assert rate_pesq(clean, clean, RATE) == pytest.approx(4.64, abs=0.01)
+    assert math.isnan(rate_pesq(PesqJob(*pairs[case], RATE)))
+    assert rate_pesq(PesqJob(clean, clean, RATE)) == pytest.approx(4.64, abs=0.01)
 
 
 @pytest.mark.parametrize("frames", [1, 7, 100])
@@ -294,5 +294,5 @@ def test_what_pesq_needs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match=r"data\.grid\.sample_rate in \[8000, 16000\] Hz, got 22050"):
         PesqPool(22050, 1)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"model\.objective\.metric_discriminator needs the package pesq"):
+    with pytest.raises(ValueError, match=r"metric_discriminator needs PESQ: the package pesq is not installed"):
         PesqPool(16000, 1)

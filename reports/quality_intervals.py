@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap
 
-from reports.quality_scores import DENSE, NOISY, SCORED, ScoreTable
+from reports.quality_scores import DECIMALS, DENSE, NOISY, SCORED, ScoreTable
 
 BIN_DB = 5.0  # width of the SNR bins where no edges are given
 RESAMPLES_AT_ONCE = 200  # bounds the memory: so many copies of all differences
@@ -98,7 +98,7 @@ class GroupScore:
                 f"{name}_high": difference.high,
                 f"{name}_pairs": difference.pairs,
             }
-        return cells
+        return {name: round(cell, DECIMALS) if isinstance(cell, float) else cell for name, cell in cells.items()}
 
 
 def _mean(values: NDArray[np.float64]) -> float | None:

@@ -14,6 +14,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from rich.console import Console
 
+from lightning_modules.enhancement import enhancement_module
 from networks.complexity import count_parameters
 from reports.quality import FOLDER, UTTERANCES
 from reports.summary import print_summary
@@ -48,7 +49,7 @@ class RunSummary(Callback):
             path = Path(trainer.log_dir) / "summary.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
-            parameters = count_parameters(trainer.lightning_module)
+            parameters = count_parameters(enhancement_module(trainer.lightning_module).network)
             summary = {"stage": stage, "steps": trainer.global_step, "parameters": parameters, **more}
             summary |= {"metrics": finite, "places": places}
             temporary = path.with_suffix(".part")

@@ -11,6 +11,7 @@
 #: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
 #: OUT       folder of sweep (default: runs/sweep)
 #: JOBS      trainings of sweep at a time, which share the cores (default: 1)
+#: WORKERS   processes that share the tests, 0 for none (default: 2)
 #: ARGS      more arguments for the lightning command, pytest or `make lock`
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,6 +21,7 @@ ROOT ?=
 OVERLAYS ?= configs/sweep/*.yaml
 OUT ?= runs/sweep
 JOBS ?= 1
+WORKERS ?= 2
 ARGS ?=
 
 BIN := $(VENV)/bin
@@ -73,7 +75,7 @@ format: install ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 test: lint ## Run lint, the tests and the examples of the docstrings
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
 clean: ## Remove caches and build artefacts; keeps the environment, prepared targets and runs
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

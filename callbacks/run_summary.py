@@ -70,10 +70,9 @@ def reached_end(trainer: Trainer) -> bool:
 def _places(trainer: Trainer) -> dict[str, str]:
     """Return what the run left behind, label to path."""
     places: dict[str, Any] = {}
-    checkpoint = trainer.checkpoint_callback
-    if isinstance(checkpoint, ModelCheckpoint):
-        places["best checkpoint"] = checkpoint.best_model_path
-        places["last checkpoint"] = checkpoint.last_model_path
+    for checkpoint in trainer.checkpoint_callbacks:
+        if isinstance(checkpoint, ModelCheckpoint):  # one without a monitor calls its newest the best
+            places["best checkpoint" if checkpoint.monitor else "last checkpoint"] = checkpoint.best_model_path
     if trainer.log_dir is not None:
         overview = Path(trainer.log_dir) / "figures" / "overview.png"
         places["overview figure"] = str(overview) if overview.is_file() else ""

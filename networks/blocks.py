@@ -45,6 +45,19 @@ class PrunedBlock(nn.Module):
         Returns:
             The new residual of the same shape, and what the gate decided; None for a dense block.
         """
+        hidden, decision = self.masked_hidden(residual, shared_hidden)
+        return residual + self.project(hidden), decision
+
+    def masked_hidden(self, residual: Tensor, shared_hidden: Tensor | None = None) -> tuple[Tensor, GateOutput | None]:
+        """Compute what the last pointwise layer reads, 0 in inactive channels.
+
+        Args:
+            residual: as in :meth:`forward`.
+            shared_hidden: as in :meth:`forward`.
+
+        Returns:
+            Shape (batch, channel, frame), and what the gate decided.
+        """
         decision = None if self.gate is None else self.gate(residual, shared_hidden)
         hidden = torch.relu(self.expand_norm(self.expand(residual)))
         if decision is not None:
@@ -52,4 +65,4 @@ class PrunedBlock(nn.Module):
         hidden = torch.relu(self.depthwise_norm(self.depthwise(hidden)))
         if decision is not None:
             hidden = hidden * decision.channel_mask
-        return residual + self.project(hidden), decision
+        return hidden, decision

@@ -29,6 +29,22 @@ class Enhanced(NamedTuple):
     channel_masks: Tensor
 
 
+class Trace(NamedTuple):
+    """What is inside a gated network, for probes.
+
+    Attributes:
+        frontend: output of the first layer after its ReLU, shape (batch, residual channel, frame).
+        gate_logits: what the gates compare with their thresholds, shape (batch, block, channel, frame).
+        masked_activations: what the last pointwise layer of every block reads, shape (batch, block, channel, frame).
+        channel_masks: shape (batch, block, channel, frame), 0 or 1.
+    """
+
+    frontend: Tensor
+    gate_logits: Tensor
+    masked_activations: Tensor
+    channel_masks: Tensor
+
+
 class ConvFSENet(nn.Module):
     """Causal convolutional speech-enhancement network whose channels are switched frame by frame.
 
@@ -155,11 +171,39 @@ class ConvFSENet(nn.Module):
         Raises:
             ValueError: if the number of frequencies differs from ``num_frequencies``.
         """
+        spectral_mask, channel_masks = self.estimate(self.compressed_magnitude(spectrum))
+        return Enhanced(spectral_mask * spectrum, channel_masks)
+
+    def compressed_magnitude(self, spectrum: Tensor) -> Tensor:
+        """Compute what the first layer reads from a complex spectrum of shape (batch, frequency, frame).
+
+        Raises:
+            ValueError: if the number of frequencies differs from ``num_frequencies``.
+        """
         if spectrum.shape[1] != self.num_frequencies:
             raise ValueError(f"expected {self.num_frequencies} frequencies, got {spectrum.shape[1]}")
-        magnitude = (spectrum.abs() + MAGNITUDE_FLOOR) ** self.compression
-        spectral_mask, channel_masks = self.estimate(magnitude)
-        return Enhanced(spectral_mask * spectrum, channel_masks)
+        return (spectrum.abs() + MAGNITUDE_FLOOR) ** self.compression
+
+    def trace(self, spectrum: Tensor) -> Trace:
+        """Compute what is inside the network for a noisy spectrum of shape (batch, frequency, frame).
+
+        Raises:
+            ValueError: if the network has no gates, or the number of frequencies differs from ``num_frequencies``.
+        """
+        if not self.gated:
+            raise ValueError("network.gated is false: a dense network has no gates to trace")
+        frontend = residual = torch.relu(self.frontend(self.compressed_magnitude(spectrum)))
+        logits, activations, masks = [], [], []
+        shared: Tensor | None = None
+        for block in cast(list[PrunedBlock], self.blocks):
+            hidden, decision = block.masked_hidden(residual, shared)
+            assert decision is not None, "every block of a gated network has a gate"
+            residual = residual + block.project(hidden)
+            shared = decision.hidden
+            logits.append(decision.gate_logit)
+            activations.append(hidden)
+            masks.append(decision.channel_mask)
+        return Trace(frontend, torch.stack(logits, 1), torch.stack(activations, 1), torch.stack(masks, 1))
 
 
 def _make_gate(in_channels: int, channels: int, settings: GateSettings, block: int, owns_stem: bool) -> Gate:

@@ -187,3 +187,24 @@ def test_outputs_equal_the_golden_values(gated: bool) -> None:
         assert measured[name] == pytest.approx(golden[name], rel=TOLERANCE), name
     other = describe(build(gated, seed=1))
     assert other["weighted_sum"] != pytest.approx(golden["weighted_sum"], rel=0.1)
+
+
+@pytest.mark.parametrize("stem_scope", ["block", "network"])
+def test_a_trace_is_what_the_network_computes(small_network: Build, random_spectrum: Draw, stem_scope: str) -> None:
+    network, spectrum = small_network(gate_changes={"stem_scope": stem_scope}, **WIDE), random_spectrum(80, batch=3)
+    with torch.no_grad():
+        trace, enhanced = network.trace(spectrum), network(spectrum)
+        residual = trace.frontend
+        for block, hidden in zip(network.blocks, trace.masked_activations.unbind(1), strict=True):
+            residual = residual + block.project(hidden)
+        spectral_mask = torch.sigmoid(network.backend(residual).float())
+    assert torch.equal(trace.channel_masks, enhanced.channel_masks)
+    assert torch.equal(trace.channel_masks, (trace.gate_logits > network.gates[0].threshold).double())
+    assert torch.equal(spectral_mask * spectrum, enhanced.spectrum)
+    assert not trace.masked_activations[trace.channel_masks == 0].any()
+    assert trace.masked_activations[trace.channel_masks == 1].any()
+
+
+def test_a_dense_network_has_no_trace(small_network: Build, random_spectrum: Draw) -> None:
+    with pytest.raises(ValueError, match="gated is false"):
+        small_network(gated=False).trace(random_spectrum(5))

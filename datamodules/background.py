@@ -48,6 +48,7 @@ def draw_noise(
         CorpusError: if only silence could be drawn, or a recording is damaged and ``reader`` does not skip it.
     """
     record, recording = draw_recording(records, reader, rng, f"noise category '{records[0].category}'")
+    recording = recording[slice(*(round(share * len(recording)) for share in record.part))]
     if len(recording) < num_samples:
         start = int(rng.integers(len(recording)))
         recording = _loop(recording, num_samples, grid.seconds_to_samples(LOOP_FADE_S), start)

@@ -50,11 +50,12 @@ class SpeechRecord:
 
 @dataclass(frozen=True)
 class NoiseRecord:
-    """One noise recording of one category."""
+    """One noise recording of one category; of ``part`` only, two shares of its length, anything is drawn."""
 
     path: Path
     category: str
     split: str
+    part: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)

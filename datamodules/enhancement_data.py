@@ -129,14 +129,35 @@ class EnhancementDataModule(LightningDataModule):
         self.published_pairs = published_pairs
         self.reader = AudioReader(grid.sample_rate, cache_mb, on_bad_recording)
         self._corpus: Corpus | None = None
+        self._held_out_split = "valid"
         self._position = TrainingPosition(train_mixtures, batch_size)
         self._loaders: dict[tuple[str, int, int], DataLoader[dict[str, Any]]] = {}
 
     def _splits(self) -> tuple[str, ...]:
         """Splits that the current stage reads: the test split is left alone until a test."""
-        if self.trainer is not None and (self.trainer.testing or self.trainer.predicting):
-            return ("train", "test")
-        return ("train", "valid")
+        if self.trainer is not None:
+            return ("train", "test" if self.trainer.testing or self.trainer.predicting else "valid")
+        return ("train", self._held_out_split)
+
+    def read_without_trainer(self, held_out_split: str) -> Corpus:
+        """Prepare and read the training split and one other, for use outside of a trainer.
+
+        Args:
+            held_out_split: valid or test.
+
+        Returns:
+            The checked manifests.
+
+        Raises:
+            ValueError: if there is no such split to hold out.
+            CorpusError: if the corpus cannot be used.
+        """
+        if held_out_split not in ("valid", "test"):
+            raise ValueError(f"held_out_split must be valid or test, got {held_out_split!r}")
+        self._held_out_split = held_out_split
+        self.prepare_data()
+        self.setup("validate")
+        return self.corpus
 
     def prepare_data(self) -> None:
         """Generate the corpus if asked, check every recording, and do the slow work of the targets once."""

@@ -45,6 +45,16 @@ def feature_names(num_blocks: int, num_channels: int) -> list[str]:
     return [f"block{block:02d}/ch{channel:03d}" for block in range(num_blocks) for channel in range(num_channels)]
 
 
+def frame_rows(values: Tensor) -> NDArray[np.float32]:
+    """Lay out values of shape (batch, feature, frame) as one row per frame, utterance by utterance.
+
+    Example:
+        >>> frame_rows(torch.zeros(2, 3, 4)).shape
+        (8, 3)
+    """
+    return values.detach().transpose(1, 2).flatten(0, 1).float().cpu().contiguous().numpy()
+
+
 def log_magnitude_features(spectrum: Tensor) -> NDArray[np.float32]:
     """Compute the logarithm of the magnitude of every bin, a baseline that needs no network.
 
@@ -62,8 +72,7 @@ def log_magnitude_features(spectrum: Tensor) -> NDArray[np.float32]:
         (8, 3)
     """
     _check_spectrum(spectrum)
-    rows = torch.log10(spectrum.detach().abs() + MAGNITUDE_FLOOR).transpose(1, 2).flatten(0, 1)
-    return rows.float().cpu().contiguous().numpy()
+    return frame_rows(torch.log10(spectrum.detach().abs() + MAGNITUDE_FLOOR))
 
 
 def log_energy_features(spectrum: Tensor) -> NDArray[np.float32]:

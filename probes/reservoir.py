@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from probes.moments import is_binary
 
+UNPACKED_ROWS = 16384  # bounds the memory of picking columns
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 
@@ -71,6 +72,17 @@ class FrameRows:
         """Unpack the features of some rows: bool if binary, else float32, shape (row, feature)."""
         stored = self.stored[rows]
         return np.unpackbits(stored, axis=1, count=self.num_features).view(np.bool_) if self.packed else stored
+
+    def columns(self, features: NDArray[np.int64]) -> FrameRows:
+        """Keep some features of all rows, given by index, in that order."""
+        if not self.packed:
+            return replace(self, stored=self.stored[:, features], num_features=len(features))
+        chosen = [
+            np.packbits(self.dense(slice(start, start + UNPACKED_ROWS))[:, features], axis=1)
+            for start in range(0, len(self), UNPACKED_ROWS)
+        ]
+        stored = np.concatenate(chosen) if chosen else np.zeros((0, -(-len(features) // 8)), dtype=np.uint8)
+        return replace(self, stored=stored, num_features=len(features))
 
     def take(self, rows: NDArray[Any]) -> FrameRows:
         """Keep some rows, given by index or mask."""

@@ -83,3 +83,16 @@ def test_what_does_not_fit_is_refused() -> None:
         reservoir.add(np.ones((2, 3), dtype=bool), {"vad": np.ones(3)}, np.zeros(2))
     with pytest.raises(ValueError, match="capacity"):
         FrameReservoir(0)
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_columns_are_those_of_the_dense_features(binary: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probes.reservoir.UNPACKED_ROWS", 7)
+    values = np.random.default_rng(0).random((20, 11))
+    features = values < 0.4 if binary else values.astype(np.float32)
+    reservoir = FrameReservoir(None)
+    reservoir.add(features, {"vad": np.arange(20) % 2}, np.zeros(20, dtype=int))
+    chosen = reservoir.rows().columns(np.array([9, 0, 3]))
+    assert chosen.num_features == 3
+    assert np.array_equal(chosen.features, features[:, [9, 0, 3]])
+    assert np.array_equal(chosen.targets["vad"], np.arange(20) % 2)

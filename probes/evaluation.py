@@ -13,12 +13,13 @@ from probes.fitting import FittedTask
 from probes.logistic import LogisticProbe
 from probes.moments import CHUNK_ROWS
 from probes.reservoir import FrameRows
-from probes.results import ProbeResult
+from probes.results import ProbeResult, ScoredRows
 from probes.ridge import RidgeProbe
 from probes.scores import (
     binary_scores,
     category_scores,
     confusion_matrix,
+    gross_error_rate,
     utterance_labels,
     utterance_means,
     value_scores,
@@ -26,63 +27,92 @@ from probes.scores import (
 from probes.tasks import ProbeTask
 
 
-def evaluate(fitted: FittedTask, rows: FrameRows) -> ProbeResult:
+def evaluate(fitted: FittedTask, rows: FrameRows, scored: ScoredRows | None = None) -> ProbeResult:
     """Score one task.
+
+    Args:
+        fitted: the fitted task.
+        rows: rows of the score set that count for it.
+        scored: outcome of ``scored_rows`` for the same arguments, if it is at hand.
+
+    Returns:
+        Scores, chance and shuffled scores; all NaN without a fit or without score rows.
+    """
+    scored = scored_rows(fitted, rows) if scored is None else scored
+    notes = [fitted.note] if fitted.note else []
+    if not len(rows):
+        notes.append("no score rows")
+    scoring = _evaluate_values if fitted.task.kind == "value" else _evaluate_classes
+    return scoring(fitted, rows, scored, notes)
+
+
+def scored_rows(fitted: FittedTask, rows: FrameRows) -> ScoredRows:
+    """Apply a fitted probe to the rows it is scored on.
 
     Args:
         fitted: the fitted task.
         rows: rows of the score set that count for it.
 
     Returns:
-        Scores, chance and shuffled scores; all NaN without a fit or without score rows.
+        Targets beside predictions; no rows without a fit.
     """
-    scoring = _evaluate_values if fitted.task.kind == "value" else _evaluate_classes
-    notes = [fitted.note] if fitted.note else []
-    if not len(rows):
-        notes.append("no score rows")
-    return scoring(fitted, rows, notes)
-
-
-def _evaluate_values(fitted: FittedTask, rows: FrameRows, notes: list[str]) -> ProbeResult:
     task = fitted.task
-    target = task.decode(task.encode(rows.targets[task.name])) if len(rows) else np.zeros(0)
+    if fitted.probe is None or not len(rows):
+        classes = np.zeros(0, dtype=np.int64) if task.kind == "value" else _classes(fitted, np.zeros(0, dtype=np.int64))
+        shape = (0,) if task.kind == "value" else (0, classes.size)
+        target = np.zeros(0, dtype=np.float64 if task.kind == "value" else np.int64)
+        return ScoredRows(task, target, np.zeros(shape), classes, rows.utterances[:0])
+    encoded = task.encode(rows.targets[task.target])
+    if task.kind == "value":
+        prediction = task.decode(predicted_values(fitted.probe, rows))
+        return ScoredRows(task, task.decode(encoded), prediction, np.zeros(0, dtype=np.int64), rows.utterances)
+    classes = _classes(fitted, encoded)
+    posterior = posterior_of(fitted.probe, rows, classes)
+    return ScoredRows(task, np.searchsorted(classes, encoded), posterior, classes, rows.utterances)
 
-    def score(encoded: NDArray[Any]) -> dict[str, float]:
-        return score_values(task, target, task.decode(encoded), rows.utterances)
+
+def _classes(fitted: FittedTask, labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels of the fit and of the scores, sorted; never fewer than a posterior can be scored with."""
+    return np.union1d(fitted.labels, labels) if fitted.task.kind == "category" else np.array([0, 1])
+
+
+def _evaluate_values(fitted: FittedTask, rows: FrameRows, scored: ScoredRows, notes: list[str]) -> ProbeResult:
+    task, target = fitted.task, scored.target
+
+    def score(prediction: NDArray[Any]) -> dict[str, float]:
+        return score_values(task, target, prediction, scored.utterances)
 
     # Without a fit everything is NaN, under the usual names so that it can be counted.
-    unknown = np.full(len(rows), math.nan)
-    scores = score(unknown if fitted.probe is None else predicted_values(fitted.probe, rows))
     mean = fitted.labels.mean() if fitted.labels.size else math.nan
-    shuffled = {} if fitted.shuffled is None else score(predicted_values(fitted.shuffled, rows))
-    return _result(fitted, rows, scores, score(np.full(len(rows), mean)), shuffled, notes)
+    chance = score(task.decode(np.full(len(scored), mean)))
+    shuffled = {}
+    if fitted.shuffled is not None:
+        shuffled = score(task.decode(predicted_values(fitted.shuffled, rows)))
+    return _result(fitted, rows, score(scored.prediction), chance, shuffled, notes)
 
 
-def _evaluate_classes(fitted: FittedTask, rows: FrameRows, notes: list[str]) -> ProbeResult:
-    task = fitted.task
-    labels = task.encode(rows.targets[task.name]) if len(rows) else np.zeros(0, dtype=np.int64)
-    classes = np.union1d(fitted.labels, labels) if task.kind == "category" else np.array([0, 1])
-    target = np.searchsorted(classes, labels)
+def _evaluate_classes(fitted: FittedTask, rows: FrameRows, scored: ScoredRows, notes: list[str]) -> ProbeResult:
+    task, target, classes = fitted.task, scored.target, scored.classes
 
     def score(posterior: NDArray[Any]) -> dict[str, float]:
-        return score_classes(task, target, posterior, rows.utterances)
+        return score_classes(task, target, posterior, scored.utterances)
 
     if fitted.probe is None:
-        nothing = score_classes(task, target[:0], np.zeros((0, 2)), rows.utterances[:0])
+        nothing = score(np.zeros((0, 2)))
         return _result(fitted, rows, nothing, dict(nothing), {}, notes)
-    unseen = np.setdiff1d(labels, fitted.labels)
+    unseen = np.setdiff1d(classes[np.unique(target)], fitted.labels)
     if unseen.size:
         notes.append(f"classes {unseen.tolist()} are scored but not in the fit rows")
-    posterior = posterior_of(fitted.probe, rows, classes)
     shuffled = {} if fitted.shuffled is None else score(posterior_of(fitted.shuffled, rows, classes))
     shares = class_frequencies(np.searchsorted(classes, fitted.labels), classes.size)
-    chance = score(np.tile(shares, (len(rows), 1)))
-    chance["balanced_accuracy"] = chance_balanced_accuracy(labels)
-    if task.per_utterance and len(rows):
-        by_utterance = utterance_labels(target, rows.utterances, classes.size)
+    chance = score(np.tile(shares, (len(scored), 1)))
+    chance["balanced_accuracy"] = chance_balanced_accuracy(target)
+    if task.per_utterance and len(scored):
+        by_utterance = utterance_labels(target, scored.utterances, classes.size)
         chance["utterance_balanced_accuracy"] = chance_balanced_accuracy(by_utterance)
-    confusion = confusion_matrix(target, posterior.argmax(axis=1), classes.size)
-    return _result(fitted, rows, score(posterior), chance, shuffled, notes, tuple(classes.tolist()), confusion)
+    confusion = confusion_matrix(target, scored.prediction.argmax(axis=1), classes.size)
+    names = tuple(classes.tolist())
+    return _result(fitted, rows, score(scored.prediction), chance, shuffled, notes, names, confusion)
 
 
 def score_values(
@@ -97,14 +127,15 @@ def score_values(
         utterances: shape (row,).
 
     Returns:
-        The ``value_scores``, and ``utterance_r2`` of the means of each utterance.
+        The ``value_scores``, in Hz ``gross_error_rate`` too, and ``utterance_r2`` of the means of each utterance.
     """
     octaves = task.transform == "log2"
     if not np.isfinite(prediction).all():
-        # No fit, or octaves so far out that the unit overflows.
-        names = [*value_scores(target[:0], target[:0], octaves), *(["utterance_r2"] if task.per_utterance else [])]
-        return dict.fromkeys(names, math.nan)
+        # Octaves so far out that the unit overflows.
+        return dict.fromkeys(score_values(task, target[:0], target[:0], utterances[:0]), math.nan)
     scores = value_scores(target, prediction, octaves)
+    if task.unit == "Hz":
+        scores["gross_error_rate"] = gross_error_rate(target, prediction)
     if task.per_utterance:
         means = utterance_means(target, utterances), utterance_means(prediction, utterances)
         scores["utterance_r2"] = value_scores(*means)["r2"]

@@ -10,11 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probes.controls import shuffle_labels
-from probes.logistic import LogisticProbe
+from probes.linear import l2_grid
+from probes.logistic import DEFAULT_LOGISTIC_L2, LogisticProbe
 from probes.moments import CHUNK_ROWS, Moments
 from probes.reservoir import FrameRows
-from probes.ridge import RidgeProbe, utterance_folds
-from probes.tasks import ProbeTask
+from probes.ridge import DEFAULT_RIDGE_L2, RidgeProbe, utterance_folds
+from probes.tasks import ProbeTask, select
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,83 @@ class FittedTask:
     note: str
 
 
+@dataclass(frozen=True)
+class FitSettings:
+    """How probes are fitted.
+
+    Attributes:
+        ridge_l2: strengths to choose from for values.
+        logistic_l2: strengths to choose from for classes.
+        logistic_rows: most rows of one logistic fit.
+        folds: folds over utterances that choose the strength of ridge.
+        seed: seed of folds, held-out utterances and shuffles.
+        shuffled_control: also fit shuffled labels.
+        max_iter: most iterations of a logistic fit.
+
+    Raises:
+        ValueError: if a setting is out of range.
+    """
+
+    ridge_l2: tuple[float, ...] = DEFAULT_RIDGE_L2
+    logistic_l2: tuple[float, ...] = DEFAULT_LOGISTIC_L2
+    logistic_rows: int = 12_000
+    folds: int = 3
+    seed: int = 0
+    shuffled_control: bool = True
+    max_iter: int = 200
+
+    def __post_init__(self) -> None:
+        l2_grid(self.ridge_l2)
+        l2_grid(self.logistic_l2)
+        if self.logistic_rows < 1:
+            raise ValueError(f"logistic_rows must be positive, got {self.logistic_rows}")
+        if self.folds < 2 or self.max_iter < 1 or self.seed < 0:
+            given = f"{self.folds}, {self.max_iter} and {self.seed}"
+            raise ValueError(f"folds >= 2, max_iter >= 1 and seed >= 0 expected, got {given}")
+
+
+def counting(rows: FrameRows, task: ProbeTask) -> FrameRows:
+    """Keep the rows that count for a task."""
+    if not len(rows):
+        return rows
+    counts = select(rows.targets, task)
+    return rows if counts.all() else rows.take(counts)
+
+
+def fit_tasks(tasks: Sequence[ProbeTask], rows: FrameRows, settings: FitSettings) -> dict[str, FittedTask]:
+    """Fit every task on the rows that count for it; values that share their rows are fitted together.
+
+    Args:
+        tasks: what to probe, names distinct.
+        rows: rows of the fit set with the targets of all tasks.
+        settings: how.
+
+    Returns:
+        Name of the task -> fitted task.
+    """
+    fitted = {}
+    together: dict[bytes, list[ProbeTask]] = {}
+    for index, task in enumerate(tasks):
+        if task.kind == "value":
+            mask = select(rows.targets, task) if len(rows) else np.zeros(0, dtype=bool)
+            together.setdefault(mask.tobytes(), []).append(task)
+        else:
+            probe = LogisticProbe(settings.logistic_l2, max_iter=settings.max_iter, seed=settings.seed)
+            shuffle = settings.seed + index if settings.shuffled_control else None
+            fitted[task.name] = fit_classes(task, counting(rows, task), probe, settings.logistic_rows, shuffle)
+    for group in together.values():
+        values = fit_values(
+            group,
+            counting(rows, group[0]),
+            settings.ridge_l2,
+            settings.folds,
+            settings.seed,
+            settings.shuffled_control,
+        )
+        fitted |= {item.task.name: item for item in values}
+    return fitted
+
+
 def fit_classes(
     task: ProbeTask, rows: FrameRows, probe: LogisticProbe, max_rows: int, shuffle: int | None
 ) -> FittedTask:
@@ -55,7 +133,7 @@ def fit_classes(
         return FittedTask(task, np.zeros(0, dtype=np.int64), None, None, "no fit rows")
     if len(rows) > max_rows:
         rows = rows.take(np.sort(np.argpartition(rows.keys, max_rows - 1)[:max_rows]))
-    labels, x = task.encode(rows.targets[task.name]), rows.features
+    labels, x = task.encode(rows.targets[task.target]), rows.features
     probe.fit(x, labels, groups=rows.utterances)
     notes = []
     if probe.single_class_:
@@ -91,7 +169,7 @@ def fit_values(
     """
     if not len(rows):
         return [FittedTask(task, np.zeros(0), None, None, "no fit rows") for task in tasks]
-    columns = [task.encode(rows.targets[task.name]) for task in tasks]
+    columns = [task.encode(rows.targets[task.target]) for task in tasks]
     outputs = columns + ([shuffle_labels(column, rows.utterances, seed) for column in columns] if shuffled else [])
     parts = fold_moments(rows, np.stack(outputs, axis=1), utterance_folds(rows.utterances, folds, seed), folds)
     common = []

@@ -1,8 +1,9 @@
-"""The outcome of one probe."""
+"""The outcome of one probe, and the predictions behind it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,3 +44,27 @@ class ProbeResult:
     note: str = ""
     classes: tuple[int, ...] = ()
     confusion: NDArray[np.int64] | None = field(default=None, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class ScoredRows:
+    """What a fitted probe says about the score rows of its task, for intervals, calibration and confusion.
+
+    Attributes:
+        task: what was probed.
+        target: class indices into ``classes``, or values in the unit of the task, shape (row,).
+        prediction: posterior, shape (row, class), or values in the unit of the task, shape (row,).
+        classes: labels of the classes, shape (class,); empty for values.
+        utterances: shape (row,).
+
+    There are no rows without a fit or without score rows.
+    """
+
+    task: ProbeTask
+    target: NDArray[Any]
+    prediction: NDArray[np.float64]
+    classes: NDArray[Any]
+    utterances: NDArray[Any]
+
+    def __len__(self) -> int:
+        return self.target.size

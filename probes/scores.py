@@ -16,8 +16,13 @@ from torchmetrics.functional.classification import (
 )
 from torchmetrics.functional.regression import mean_absolute_error, mean_squared_error, r2_score
 
+from probes.calibration import expected_calibration_error
+
 NAN = float("nan")
 CENTS_PER_OCTAVE = 1200
+GROSS_ERROR = (
+    0.2  # relative error of F0 above which a frame is grossly wrong (Rabiner et al., 1976; Chu and Alwan, 2009)
+)
 
 
 def label_scores(target: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> dict[str, float]:
@@ -59,20 +64,50 @@ def binary_scores(target: NDArray[Any], probability: NDArray[Any]) -> dict[str, 
         probability: of 1, shape (row,).
 
     Returns:
-        The ``label_scores`` and ``auroc`` (ties count half; NaN if only one class occurs).
+        The ``label_scores``, the ``detection_scores``, ``ece`` (expected calibration error) and ``auroc`` (ties count
+        half; NaN if only one class occurs).
 
     Example:
         >>> binary_scores(np.array([0, 1, 1]), np.array([0.2, 0.2, 0.9]))["auroc"]
         0.75
     """
     target = target.astype(np.int64)
-    scores = label_scores(target, (probability >= 0.5).astype(np.int64), 2)
+    predicted = (probability >= 0.5).astype(np.int64)
+    scores = label_scores(target, predicted, 2) | detection_scores(target, predicted)
+    scores["ece"] = expected_calibration_error(target, probability)
     if np.unique(target).size < 2:
         return scores | {"auroc": NAN}
     # Ranks, not probabilities: exact ties stay ties, and nothing is lost to float32.
     ranks = np.unique(probability, return_inverse=True)[1].astype(np.float64)
     ranks /= max(ranks.max(), 1.0)
     return scores | {"auroc": float(binary_auroc(torch.from_numpy(ranks), torch.from_numpy(target)))}
+
+
+def detection_scores(target: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+    """Count what a detector misses and what it makes up.
+
+    Args:
+        target: 0/1, shape (row,).
+        predicted: 0/1, shape (row,).
+
+    Returns:
+        ``miss_rate``, the share of true rows that are missed; ``false_alarm_rate``, the share of false rows taken for
+        true; ``detection_error``, missed and false rows over true rows, as in the diarisation error rate, and so
+        possibly above 1. NaN where there are no rows to count among.
+
+    Example:
+        >>> detection_scores(np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0]))["detection_error"]
+        1.0
+    """
+    positives = int(np.count_nonzero(target == 1))
+    negatives = target.size - positives
+    missed = int(np.count_nonzero((target == 1) & (predicted != 1)))
+    false_alarms = int(np.count_nonzero((target != 1) & (predicted == 1)))
+    return {
+        "miss_rate": missed / positives if positives else NAN,
+        "false_alarm_rate": false_alarms / negatives if negatives else NAN,
+        "detection_error": (missed + false_alarms) / positives if positives else NAN,
+    }
 
 
 def category_scores(target: NDArray[Any], posterior: NDArray[Any]) -> dict[str, float]:
@@ -102,7 +137,7 @@ def value_scores(target: NDArray[Any], prediction: NDArray[Any], octaves: bool =
 
     Returns:
         ``r2`` (about the mean of ``target``; NaN if it does not vary), ``rmse``, ``mae``; with ``octaves`` also
-        ``r2_octave`` and ``median_abs_cents``.
+        ``r2_octave``, ``median_abs_cents``, ``rmse_cents`` and ``gross_error_rate``.
 
     Example:
         >>> value_scores(np.array([1.0, 3.0]), np.array([1.0, 2.0]))["r2"]
@@ -119,7 +154,28 @@ def value_scores(target: NDArray[Any], prediction: NDArray[Any], octaves: bool =
         scores["r2_octave"] = _r2(log_target, log_prediction)
         cents = CENTS_PER_OCTAVE * np.abs(log_prediction - log_target)
         scores["median_abs_cents"] = float(np.median(cents)) if target.size else NAN
+        scores["rmse_cents"] = float(np.sqrt(np.mean(cents**2))) if target.size else NAN
+        scores["gross_error_rate"] = gross_error_rate(target, prediction)
     return scores
+
+
+def gross_error_rate(target: NDArray[Any], prediction: NDArray[Any]) -> float:
+    """Compute the share of rows that are off by more than 20 %, among those whose target is positive.
+
+    Args:
+        target: frequencies, shape (row,); 0 stands for none, such as F0 of unvoiced frames.
+        prediction: in the same unit, shape (row,).
+
+    Returns:
+        From 0 to 1; NaN without positive targets.
+
+    Example:
+        >>> gross_error_rate(np.array([100.0, 100.0, 0.0]), np.array([119.0, 121.0, 50.0]))
+        0.5
+    """
+    positive = target > 0
+    wrong = np.abs(prediction - target)[positive] > GROSS_ERROR * target[positive]
+    return float(wrong.mean()) if wrong.size else NAN
 
 
 def confusion_matrix(target: NDArray[Any], predicted: NDArray[Any], num_classes: int) -> NDArray[np.int64]:

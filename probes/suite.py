@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.evaluation import evaluate
-from probes.fitting import FittedTask, fit_classes, fit_values
+from probes.evaluation import evaluate, scored_rows
+from probes.fitting import FitSettings, FittedTask, counting, fit_tasks
 from probes.linear import l2_grid
 from probes.logistic import DEFAULT_LOGISTIC_L2, LogisticProbe
 from probes.reservoir import FrameReservoir, FrameRows
-from probes.results import ProbeResult
+from probes.results import ProbeResult, ScoredRows
 from probes.ridge import DEFAULT_RIDGE_L2, RidgeProbe
 from probes.tasks import ProbeTask, select
 
@@ -58,21 +58,27 @@ class ProbeSuite:
         names = [task.name for task in tasks]
         if not names or len(set(names)) != len(names):
             raise ValueError(f"tasks must have distinct names, at least one, got {names}")
-        sizes = {"ridge_rows": ridge_rows, "logistic_rows": logistic_rows, "frame_stride": frame_stride}
-        for name, value in sizes.items():
+        for name, value in {"ridge_rows": ridge_rows, "frame_stride": frame_stride}.items():
             if value < 1:
                 raise ValueError(f"{name} must be positive, got {value}")
-        if folds < 2 or max_iter < 1 or seed < 0:
-            raise ValueError(f"folds >= 2, max_iter >= 1 and seed >= 0 expected, got {folds}, {max_iter} and {seed}")
         self.tasks = tuple(tasks)
-        self.ridge_l2, self.logistic_l2 = l2_grid(ridge_l2), l2_grid(logistic_l2)
-        self.logistic_rows, self.frame_stride, self.folds = logistic_rows, frame_stride, folds
-        self.seed, self.shuffled_control, self.max_iter = seed, shuffled_control, max_iter
-        self._target_names = sorted({*names, *(task.where for task in tasks if task.where is not None)})
+        self.settings = FitSettings(
+            ridge_l2=l2_grid(ridge_l2),
+            logistic_l2=l2_grid(logistic_l2),
+            logistic_rows=logistic_rows,
+            folds=folds,
+            seed=seed,
+            shuffled_control=shuffled_control,
+            max_iter=max_iter,
+        )
+        self.frame_stride = frame_stride
+        named = {task.target for task in tasks} | {task.where for task in tasks if task.where is not None}
+        self._target_names = sorted(named)
         self._fit_rows = FrameReservoir(ridge_rows, seed, stream)
         self._score_rows = FrameReservoir(None, seed, stream)
         self._offered = 0
         self._fitted: dict[str, FittedTask] = {}
+        self._scored: dict[str, ScoredRows] = {}
 
     def add_fit(self, features: NDArray[Any], targets: Mapping[str, NDArray[Any]], utterance_ids: NDArray[Any]) -> None:
         """Offer rows to the fit.
@@ -117,14 +123,42 @@ class ProbeSuite:
         Raises:
             ValueError: if fit and score rows have different features.
         """
-        fit, score = self._fit_rows.rows(), self._score_rows.rows()
+        fit, score = self.fit_rows, self.score_rows
         if len(fit) and len(score) and (fit.num_features, fit.packed) != (score.num_features, score.packed):
             raise ValueError(
                 f"fit and score features differ: {fit.num_features} (binary: {fit.packed}) "
                 f"and {score.num_features} (binary: {score.packed})"
             )
-        self._fitted = {item.task.name: item for item in [*self._fit_all_classes(fit), *self._fit_all_values(fit)]}
-        return [evaluate(self._fitted[task.name], _counting(score, task)) for task in self.tasks]
+        self._fitted, self._scored = fit_tasks(self.tasks, fit, self.settings), {}
+        results = []
+        for task in self.tasks:
+            fitted, rows = self._fitted[task.name], counting(score, task)
+            self._scored[task.name] = scored_rows(fitted, rows)
+            results.append(evaluate(fitted, rows, self._scored[task.name]))
+        return results
+
+    @property
+    def fit_rows(self) -> FrameRows:
+        """Rows kept for the fit so far, of all tasks."""
+        return self._fit_rows.rows()
+
+    @property
+    def score_rows(self) -> FrameRows:
+        """Rows to score on so far, of all tasks."""
+        return self._score_rows.rows()
+
+    def scored(self, task_name: str) -> ScoredRows:
+        """Return the targets and predictions that ``run`` scored, for intervals, calibration and confusion.
+
+        Args:
+            task_name: name of the task.
+
+        Raises:
+            ValueError: if there is no such task, or ``run`` was not called.
+        """
+        if task_name not in self._scored:
+            raise ValueError(f"no scored rows for task {task_name!r}, run() has scored {sorted(self._scored)}")
+        return self._scored[task_name]
 
     def probe(self, task_name: str) -> LogisticProbe | RidgeProbe | None:
         """Return the fitted probe of a task, None if it had no fit rows.
@@ -165,32 +199,3 @@ class ProbeSuite:
         for task in self.tasks:
             select(targets, task)
         return {name: np.asarray(targets[name]) for name in self._target_names}
-
-    def _fit_all_classes(self, rows: FrameRows) -> list[FittedTask]:
-        fitted = []
-        for index, task in enumerate(self.tasks):
-            if task.kind != "value":
-                probe = LogisticProbe(self.logistic_l2, max_iter=self.max_iter, seed=self.seed)
-                shuffle = self.seed + index if self.shuffled_control else None
-                fitted.append(fit_classes(task, _counting(rows, task), probe, self.logistic_rows, shuffle))
-        return fitted
-
-    def _fit_all_values(self, rows: FrameRows) -> list[FittedTask]:
-        groups: dict[bytes, list[ProbeTask]] = {}
-        for task in self.tasks:
-            if task.kind == "value":
-                mask = select(rows.targets, task) if len(rows) else np.zeros(0, dtype=bool)
-                groups.setdefault(mask.tobytes(), []).append(task)
-        fitted = []
-        for tasks in groups.values():
-            counting = _counting(rows, tasks[0])
-            fitted += fit_values(tasks, counting, self.ridge_l2, self.folds, self.seed, self.shuffled_control)
-        return fitted
-
-
-def _counting(rows: FrameRows, task: ProbeTask) -> FrameRows:
-    """Rows that count for a task."""
-    if not len(rows):
-        return rows
-    counts = select(rows.targets, task)
-    return rows if counts.all() else rows.take(counts)

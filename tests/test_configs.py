@@ -57,7 +57,7 @@ def test_config_builds_what_it_says(config: Path, build: Build) -> None:
     assert built.datamodule.counts["train_mixtures"] == written["data"]["train_mixtures"]
     probing = next(callback for callback in built.trainer.callbacks if type(callback).__name__ == "MaskProbing")
     computed = {name for target in built.datamodule.targets for name in target.names}
-    needed = {task.name for task in probing.tasks} | {task.where for task in probing.tasks if task.where}
+    needed = {task.target for task in probing.tasks} | {task.where for task in probing.tasks if task.where}
     assert needed <= computed
     assert written["seed_everything"] is not None
     assert built.model.learning_rate == written["model"]["learning_rate"]

@@ -13,6 +13,7 @@ from probes.scores import (
     binary_scores,
     category_scores,
     confusion_matrix,
+    gross_error_rate,
     utterance_labels,
     utterance_means,
     value_scores,
@@ -58,6 +59,31 @@ def test_value_scores_in_hz_and_octaves() -> None:
     log = np.log2(target)
     assert scores["r2_octave"] == pytest.approx(metrics.r2_score(log, log + 50 / 1200))
     assert scores["rmse"] >= scores["mae"] > 0
+
+
+def test_detection_scores_are_those_of_the_confusion() -> None:
+    generator = np.random.default_rng(2)
+    target, probability = generator.integers(0, 2, 400), generator.random(400)
+    scores = binary_scores(target, probability)
+    (rejected, alarms), (missed, found) = metrics.confusion_matrix(target, probability >= 0.5)
+    assert scores["miss_rate"] == missed / (missed + found)
+    assert scores["false_alarm_rate"] == alarms / (alarms + rejected)
+    assert scores["detection_error"] == (missed + alarms) / (missed + found)
+    assert binary_scores(target, np.ones(400))["detection_error"] == pytest.approx((400 - target.sum()) / target.sum())
+    silent = binary_scores(np.zeros(3), np.array([0.1, 0.9, 0.2]))
+    assert math.isnan(silent["miss_rate"]) and math.isnan(silent["detection_error"])
+    assert silent["false_alarm_rate"] == pytest.approx(1 / 3)
+
+
+def test_pitch_errors_are_gross_above_a_fifth_and_in_cents() -> None:
+    target = np.array([100.0, 100.0, 200.0, 200.0])
+    scores = value_scores(target, np.array([119.0, 121.0, 100.0, 200.0]), octaves=True)
+    assert scores["gross_error_rate"] == 0.5
+    cents = 1200 * np.log2([1.19, 1.21, 0.5, 1.0])
+    assert scores["rmse_cents"] == pytest.approx(np.sqrt(np.mean(cents**2)))
+    # Unvoiced frames, 0 Hz, have no gross errors; whatever is said of them.
+    assert gross_error_rate(np.array([0.0, 100.0]), np.array([300.0, 300.0])) == 1.0
+    assert math.isnan(gross_error_rate(np.zeros(2), np.ones(2)))
 
 
 def test_degenerate_inputs_give_nan() -> None:

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from probes import ProbeResult, ProbeSuite, ProbeTask
+from probes.evaluation import score_classes, score_values
+from probes.intervals import score_intervals
 from probes.report import log_keys, table_rows
 
 TASKS = (
@@ -121,6 +123,43 @@ def test_results_do_not_depend_on_batches_and_repeat(ran: tuple[ProbeSuite, dict
     for again in filled(batches=7).run():
         assert again.scores == pytest.approx(results[again.task.name].scores, nan_ok=True)
         assert again.shuffled == pytest.approx(results[again.task.name].shuffled, nan_ok=True)
+
+
+def test_scored_rows_are_those_behind_the_scores(ran: tuple[ProbeSuite, dict[str, ProbeResult]]) -> None:
+    suite, results = ran
+    for name, result in results.items():
+        scored = suite.scored(name)
+        assert len(scored) == result.score_rows == len(scored.prediction) == len(scored.utterances)
+        scoring = score_values if result.task.kind == "value" else score_classes
+        again = scoring(result.task, scored.target, scored.prediction, scored.utterances)
+        assert again == result.scores
+        intervals = score_intervals(result.task, scored.target, scored.prediction, scored.utterances, resamples=100)
+        assert set(intervals) == set(result.scores) == set(result.chance) == set(result.shuffled)
+    assert suite.scored("noise_class").classes.tolist() == [0, 1, 2]
+    x, _, _ = planted(2)
+    np.testing.assert_allclose(suite.scored("snr_db").prediction, suite.predict("snr_db", x), atol=1e-5)
+    np.testing.assert_allclose(suite.scored("vad").prediction[:, 1], suite.predict("vad", x), atol=1e-5)
+    with pytest.raises(ValueError, match="no scored rows for task 'speaker'"):
+        suite.scored("speaker")
+
+
+def test_f0_of_every_frame_is_a_task_of_its_own_beside_that_of_voiced_ones() -> None:
+    everywhere = ProbeTask("f0_or_zero_hz", "value", unit="Hz", source="f0_hz", fill=0.0)
+    voiced = ProbeTask("f0_hz", "value", unit="Hz", where="voicing", transform="log2")
+    suite = ProbeSuite([everywhere, voiced])
+    suite.add_fit(*planted(1))
+    suite.add_score(*planted(2))
+    results = {result.task.name: result for result in suite.run()}
+    _, targets, _ = planted(2)
+    assert results["f0_or_zero_hz"].score_rows == 1200 > results["f0_hz"].score_rows
+    scored = suite.scored("f0_or_zero_hz")
+    np.testing.assert_allclose(scored.target, np.nan_to_num(targets["f0_hz"]))
+    # Voicing is two channels at once, of which a linear probe sees a part.
+    assert results["f0_or_zero_hz"].scores["r2"] > 0.3 > 0.05 > results["f0_or_zero_hz"].shuffled["r2"]
+    # Drawn towards the 0 Hz of the other frames, voiced ones are mostly too low.
+    assert results["f0_or_zero_hz"].scores["gross_error_rate"] > 0.5 > 0.2 > results["f0_hz"].scores["gross_error_rate"]
+    assert 0.2 < results["f0_hz"].shuffled["gross_error_rate"]
+    assert "probes/f0_or_zero_hz/r2" in log_keys(results.values())
 
 
 def test_limits_on_rows_and_stride_hold() -> None:

@@ -19,6 +19,11 @@ from probes.tasks import ProbeTask, select
         ({"name": "f0_hz", "kind": "value", "transform": "ln"}, "must be 'log2'"),
         ({"name": "vad", "kind": "binary", "transform": "log2"}, "only for kind 'value'"),
         ({"name": "vad", "kind": "binary", "where": "vad"}, "another, binary target"),
+        ({"name": "y", "kind": "binary", "source": "vad", "where": "vad"}, "another, binary target"),
+        ({"name": "y", "kind": "value", "source": ""}, r"tasks\[y\].source must be the name of a target"),
+        ({"name": "vad", "kind": "binary", "fill": 0.0}, r"tasks\[vad\].fill is only for kind 'value'"),
+        ({"name": "y", "kind": "value", "fill": float("nan")}, "fill must be finite"),
+        ({"name": "y", "kind": "value", "fill": 0.0, "transform": "log2"}, "positive for 'log2', got 0.0"),
     ],
 )
 def test_wrong_fields_are_named(fields: dict[str, str], message: str) -> None:
@@ -37,6 +42,20 @@ def test_unknown_targets_do_not_count() -> None:
     assert select(targets, ProbeTask("snr_db", "value")).tolist() == [True, False, True, False]
     assert select(targets, ProbeTask("snr_db", "value", where="vad")).tolist() == [True, False, False, False]
     assert targets["noise_class"].tolist() == [3, -1, 0, 2]
+
+
+def test_a_filled_target_counts_everywhere_and_is_read_from_its_source() -> None:
+    targets = {"f0_hz": np.array([100.0, np.nan, 200.0, np.nan]), "vad": np.array([1, 1, 0, 0])}
+    task = ProbeTask("f0_or_zero_hz", "value", unit="Hz", source="f0_hz", fill=0.0)
+    assert select(targets, task).all()
+    assert task.encode(targets["f0_hz"]).tolist() == [100.0, 0.0, 200.0, 0.0]
+    speech = ProbeTask("f0_in_speech_hz", "value", source="f0_hz", fill=0.0, where="vad")
+    assert select(targets, speech).tolist() == [True, True, False, False]
+    octaves = ProbeTask("f0_octaves", "value", source="f0_hz", fill=50.0, transform="log2")
+    assert octaves.decode(octaves.encode(targets["f0_hz"])) == pytest.approx([100.0, 50.0, 200.0, 50.0])
+    assert np.isnan(targets["f0_hz"][1])
+    with pytest.raises(ValueError, match="target 'f0_hz' is missing"):
+        select({"f0_or_zero_hz": np.ones(2)}, task)
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,17 @@ class LogisticProbe:
         Raises:
             ValueError: if the number of features differs from the fit.
         """
-        logits = linear_output(x, self.coef_, self.intercept_)
+        return self.posterior(linear_output(x, self.coef_, self.intercept_))
+
+    def posterior(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Turn linear outputs into the posterior of every class.
+
+        Args:
+            logits: shape (row, 1) for one or two classes, else (row, class).
+
+        Returns:
+            Shape (row, class), in the order of ``classes_``.
+        """
         if self.single_class_:
             return np.ones_like(logits)
         if self.classes_.size == 2:

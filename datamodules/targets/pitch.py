@@ -40,7 +40,12 @@ class PitchTrack(NamedTuple):
 
 
 def track_pitch(
-    clean: Waveform, hop_length: int, model: str, f0_range_hz: tuple[float, float], batch_size: int
+    clean: Waveform,
+    hop_length: int,
+    model: str,
+    f0_range_hz: tuple[float, float],
+    batch_size: int,
+    device: str | None = None,
 ) -> PitchTrack:
     """Track F0 with CREPE and Viterbi decoding.
 
@@ -53,12 +58,13 @@ def track_pitch(
         model: ``tiny`` or ``full``.
         f0_range_hz: lowest and highest F0.
         batch_size: frames per forward pass.
+        device: where CREPE runs; None takes CUDA where it can be used.
 
     Returns:
         Track with ``1 + sample // hop_length`` frames.
     """
     in_worker = torch.utils.data.get_worker_info() is not None  # a forked process cannot use CUDA
-    device = "cuda" if torch.cuda.is_available() and not in_worker else "cpu"
+    device = device or ("cuda" if torch.cuda.is_available() and not in_worker else "cpu")
     low = int(torchcrepe.convert.frequency_to_bins(torch.tensor(f0_range_hz[0])))
     high = int(torchcrepe.convert.frequency_to_bins(torch.tensor(f0_range_hz[1]), torch.ceil))
     with torch.inference_mode():

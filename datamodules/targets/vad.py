@@ -33,12 +33,27 @@ def detect_voice(clean: Waveform, grid: FrameGrid, aggressiveness: int) -> Targe
         Shape (frame,), 0 or 1.
     """
     power = active_speech_power(clean, grid.hop_length)
-    gain = np.sqrt(10 ** (REFERENCE_DBFS / 10) / power) if power > 0 else 1.0
+    gain = float(np.sqrt(10 ** (REFERENCE_DBFS / 10) / power)) if power > 0 else 1.0
+    return run_detector(clean, grid, aggressiveness, gain)
+
+
+def run_detector(waveform: Waveform, grid: FrameGrid, aggressiveness: int, gain: float = 1.0) -> TargetArray:
+    """Run WebRTC's detector once per frame, in order, on 30 ms centred on the frame.
+
+    Args:
+        waveform: shape (sample,).
+        grid: sample-to-frame alignment.
+        aggressiveness: 0 (most frames are speech) to 3 (fewest).
+        gain: factor on the samples.
+
+    Returns:
+        Shape (frame,), 0 or 1.
+    """
     length = grid.seconds_to_samples(WINDOW_S)
-    pcm = np.clip(np.round(clean * (gain * 32768.0)), -32768, 32767).astype("<i2")
+    pcm = np.clip(np.round(waveform * (gain * 32768.0)), -32768, 32767).astype("<i2")
     raw = np.pad(pcm, (length, length)).tobytes()
     detector = webrtcvad.Vad(aggressiveness)
-    active = np.empty(grid.num_frames(len(clean)), dtype=np.float32)
+    active = np.empty(grid.num_frames(len(waveform)), dtype=np.float32)
     for frame in range(len(active)):
         start, stop = grid.span(frame, length)
         active[frame] = detector.is_speech(raw[2 * (start + length) : 2 * (stop + length)], grid.sample_rate)

@@ -2,17 +2,37 @@
 
 from __future__ import annotations
 
+import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
-
-DISCRIMINATOR = "metric_discriminator."  # what the names of a discriminator's tensors begin with
 
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
+
+
+class TrainingPart(NamedTuple):
+    """Something that a network can be trained with and that enhancing does not need.
+
+    Attributes:
+        prefix: what the names of its tensors begin with.
+        called: what a message calls it.
+        key: of the configuration, null without it.
+    """
+
+    prefix: str
+    called: str
+    key: str
+
+
+DISCRIMINATOR = TrainingPart("metric_discriminator.", "a discriminator", "model.objective.metric_discriminator")
+JOINT_PROBES = TrainingPart("joint_probes.", "joint probes", "model.joint_probes")
+TRAINING_PARTS = (DISCRIMINATOR, JOINT_PROBES)
 
 
 # Layers of a gate that had other names in 0.1.0.
@@ -66,29 +86,69 @@ def check_architecture(stored: Mapping[str, Tensor], expected: Mapping[str, Tens
         )
 
 
-def drop_discriminator(stored: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], int]:
-    """Leave out the discriminator that the network was trained against: enhancing needs none.
+def drop_part(stored: Mapping[str, Tensor], part: TrainingPart) -> tuple[dict[str, Tensor], int]:
+    """Leave out what the network was trained with: enhancing does not need it.
 
     Args:
         stored: state of the checkpoint.
+        part: what to leave out.
 
     Returns:
         The rest, and how many tensors were left out.
     """
-    kept = {name: value for name, value in stored.items() if not name.startswith(DISCRIMINATOR)}
+    kept = {name: value for name, value in stored.items() if not name.startswith(part.prefix)}
     return kept, len(stored) - len(kept)
 
 
-def check_file(path: Path) -> None:
+def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Read the weights of a checkpoint that a new training starts from.
+
+    Args:
+        path: of the checkpoint.
+        expected: state of the configured module.
+
+    Returns:
+        A state with the names of ``expected``. What the training alone needs (discriminator, joint probes) is taken
+        from the checkpoint as far as it is there and fits, and from ``expected`` otherwise.
+
+    Raises:
+        CheckpointError: if the file is no checkpoint of an enhancement module, or is of another architecture.
+    """
+    key = "model.initial_weights"
+    check_file(path, key)
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(f"{key}: '{path}' cannot be read as a checkpoint: {error}") from error
+    stored = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(stored, dict) or not any(str(name).startswith("network.") for name in stored):
+        raise CheckpointError(f"{key}: '{path}' is not a checkpoint of `lightning fit`: it has no weights of a network")
+    prefixes = tuple(part.prefix for part in TRAINING_PARTS)
+    state = {name: value for name, value in expected.items() if name.startswith(prefixes)}
+    for name, value in upgrade_state(stored, expected).items():
+        if not name.startswith(prefixes) or (name in expected and value.shape == expected[name].shape):
+            state[name] = value
+    try:
+        check_architecture(state, expected)
+    except CheckpointError as error:
+        raise CheckpointError(f"{key}: '{path}': {error}") from error
+    return state
+
+
+def check_file(path: Path, key: str = "--ckpt_path") -> None:
     """Check that a file can be a checkpoint, before anything slow is done.
+
+    Args:
+        path: of the file.
+        key: what names it, for the message.
 
     Raises:
         CheckpointError: if it does not exist or is not a complete archive.
     """
     if not path.is_file():
-        raise CheckpointError(f"--ckpt_path: no such file '{path}'")
+        raise CheckpointError(f"{key}: no such file '{path}'")
     if not zipfile.is_zipfile(path):
-        raise CheckpointError(f"--ckpt_path: '{path}' is not a checkpoint, or it is truncated")
+        raise CheckpointError(f"{key}: '{path}' is not a checkpoint, or it is truncated")
 
 
 def find_last_checkpoint(runs: Path) -> Path:

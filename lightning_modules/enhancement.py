@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
-from lightning_modules.checkpoints import check_architecture, drop_discriminator, upgrade_state
+from lightning_modules.checkpoints import (
+    DISCRIMINATOR,
+    JOINT_PROBES,
+    CheckpointError,
+    check_architecture,
+    drop_part,
+    read_initial_weights,
+    upgrade_state,
+)
 from lightning_modules.discriminator import MetricDiscriminator
+from lightning_modules.joint_probes import JointProbes, JointProbeSettings
 from lightning_modules.metric_training import MetricTraining
 from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective, ObjectiveSettings
 from lightning_modules.pesq_pool import MetricError
@@ -55,10 +65,14 @@ class EnhancementModule(LightningModule):
         final_learning_rate_share: share of the peak that is left at the end of training.
         objective: parts of the enhancement loss and their weights.
         pruning: losses of the channel masks, and how target and temperature move in training.
+        joint_probes: what the channel masks are trained to tell besides; None trains for enhancement alone.
+        initial_weights: checkpoint whose weights a training starts from, with a new optimiser and schedule; a resumed
+            training and an evaluation do not read it.
         compile_network: let ``torch.compile`` translate the network for training.
 
     Raises:
-        ValueError: if a value is out of range, or the objective needs a package that is not installed.
+        ValueError: if a value is out of range, the objective needs a package that is not installed, or there are joint
+            probes and no gates that decide from the signal.
     """
 
     def __init__(
@@ -71,6 +85,8 @@ class EnhancementModule(LightningModule):
         final_learning_rate_share: float = 0.05,
         objective: ObjectiveSettings = DEFAULT_OBJECTIVE,
         pruning: PruningSettings = DEFAULT_PRUNING,
+        joint_probes: JointProbeSettings | None = None,
+        initial_weights: str | None = None,
         compile_network: bool = False,
     ) -> None:
         super().__init__()
@@ -82,8 +98,9 @@ class EnhancementModule(LightningModule):
             if value < 0:
                 raise ValueError(f"model.{name} must not be negative, got {value}")
         # plain values: torch loads them with weights_only
-        self.save_hyperparameters({"objective": asdict(objective), "pruning": asdict(pruning)})
-        self.save_hyperparameters(ignore=["network", "grid", "objective", "pruning"])
+        joint = None if joint_probes is None else asdict(joint_probes)
+        self.save_hyperparameters({"objective": asdict(objective), "pruning": asdict(pruning), "joint_probes": joint})
+        self.save_hyperparameters(ignore=["network", "grid", "objective", "pruning", "joint_probes"])
         self.network = network
         self.stft = Stft(grid)
         self.objective = EnhancementObjective(objective, self.stft)
@@ -95,12 +112,18 @@ class EnhancementModule(LightningModule):
             self._metric_training = MetricTraining(
                 self.metric_discriminator, objective.metric_discriminator, self.stft, objective.compression
             )
+        self.joint_probes: JointProbes | None = None
+        if joint_probes is not None:
+            check_gates(network)
+            self.joint_probes = JointProbes(joint_probes, len(network.blocks) * network.channels)
+        self.initial_weights = initial_weights
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
         self.warmup_steps = warmup_steps
         self.final_learning_rate_share = final_learning_rate_share
         self.pruning = PruningObjective(pruning, network)
         self.compile_network = compile_network
+        self._fitting = False
 
     def forward(self, noisy: Tensor) -> Enhancement:
         """Enhance waveforms of shape (batch, sample)."""
@@ -131,6 +154,9 @@ class EnhancementModule(LightningModule):
             self._metric_training.hold(*signals)
         pruning_parts = self.pruning.parts(enhancement.channel_masks, scheduled.get("target_utilization"))
         losses = self._losses(parts, pruning_parts)
+        if self.joint_probes is not None:
+            joint = self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
+            losses = losses | joint | {"loss": losses["loss"] + self.joint_probes.weighted_sum(joint)}
         self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
@@ -160,6 +186,9 @@ class EnhancementModule(LightningModule):
             "si_sdr_gain_db": (enhanced_db - noisy_db).mean(),
             "utilization": enhancement.channel_masks.mean(),
         }
+        if stage == "val" and self.joint_probes is not None:
+            # beside val/loss, by which the best checkpoint is chosen: it stays that of a training without heads
+            scores |= self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
         self.log_dict(
             {f"{stage}/{name}": value for name, value in scores.items()},
             batch_size=len(batch["noisy"]),
@@ -184,23 +213,26 @@ class EnhancementModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW with warm-up and cosine decay over the whole training."""
-        parameters = list(self.network.parameters())  # a discriminator has an optimiser of its own
-        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
-        rest = [parameter for parameter in parameters if parameter.ndim <= 1]
-        groups: list[dict[str, Any]] = [{"params": decayed}, {"params": rest, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(
-            groups,  # norms, biases and shifts are not decayed
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-        )
-        factor = partial(
+        groups = self._parameter_groups(self.network, self.learning_rate)  # a discriminator has its own optimiser
+        if self.joint_probes is not None:
+            factor = self.joint_probes.settings.learning_rate_factor
+            groups += self._parameter_groups(self.joint_probes, factor * self.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
+        schedule = partial(
             warmup_cosine,
             warmup_steps=self.warmup_steps,
             total_steps=int(self.trainer.estimated_stepping_batches),
             final_share=self.final_learning_rate_share,
         )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _parameter_groups(self, module: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+        """Return the parameters of a module in two groups: norms, biases and shifts are not decayed."""
+        parameters = list(module.parameters())
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        rest = [parameter for parameter in parameters if parameter.ndim <= 1]
+        return [{"params": decayed, "lr": learning_rate}, {"params": rest, "lr": learning_rate, "weight_decay": 0.0}]
 
     def check_devices(self, count: int) -> None:
         """Refuse several devices for a discriminator.
@@ -222,7 +254,8 @@ class EnhancementModule(LightningModule):
         Raises:
             MetricError: if there are several devices, or PESQ cannot be computed.
         """
-        if stage != "fit":
+        self._fitting = stage == "fit"
+        if not self._fitting:
             return
         if self.compile_network:
             self.network.compile_estimate()
@@ -231,7 +264,14 @@ class EnhancementModule(LightningModule):
             self._metric_training.start()
 
     def on_fit_start(self) -> None:
-        """Bring what a checkpoint held of a discriminator's training to the device."""
+        """Start from the initial weights unless a training is resumed; bring a discriminator's training to the device.
+
+        Raises:
+            CheckpointError: if the initial weights cannot be used.
+        """
+        if self.initial_weights is not None and self.trainer.ckpt_path is None:
+            self.load_state_dict(read_initial_weights(Path(self.initial_weights), self.state_dict()))
+            rank_zero_info(f"starting from the weights of {self.initial_weights}")
         if self._metric_training is not None:
             self._metric_training.to(self.device)
 
@@ -248,20 +288,46 @@ class EnhancementModule(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Bring an older checkpoint up to date; refuse one of another architecture before anything is overwritten.
 
-        A discriminator that the checkpoint has and the configuration has not is left out, with a warning.
+        What the network was trained with (discriminator, joint probes) and the configuration has not is left out, with
+        a warning.
+
+        Raises:
+            CheckpointError: if the checkpoint does not fit, or a training with joint probes is resumed without them.
         """
         state = upgrade_state(checkpoint["state_dict"], self.state_dict())
-        checkpoint["state_dict"] = state
-        if self.metric_discriminator is None:
-            checkpoint["state_dict"], dropped = drop_discriminator(state)
+        for part, configured in ((DISCRIMINATOR, self.metric_discriminator), (JOINT_PROBES, self.joint_probes)):
+            if configured is not None:
+                continue
+            state, dropped = drop_part(state, part)
+            if dropped and part is JOINT_PROBES and self._fitting:  # their moments are in the optimiser's state
+                raise CheckpointError(
+                    f"--ckpt_path: a training with joint probes cannot be resumed while {part.key} is null; "
+                    "--model.initial_weights starts a new one from its weights"
+                )
             if dropped:
                 rank_zero_warn(
-                    f"the checkpoint has a discriminator ({dropped} tensors), model.objective.metric_discriminator is "
-                    "null: it is left out, the enhancement network is loaded"
+                    f"the checkpoint has {part.called} ({dropped} tensors), {part.key} is null: left out, the "
+                    "enhancement network is loaded"
                 )
-        check_architecture(checkpoint["state_dict"], self.state_dict())
+        checkpoint["state_dict"] = state
+        check_architecture(state, self.state_dict())
         if self._metric_training is not None:
             self._metric_training.load_state_dict(checkpoint["metric_training"])
+
+
+def check_gates(network: ConvFSENet) -> None:
+    """Check that the masks of a network can be trained to tell something.
+
+    Raises:
+        ValueError: if they do not depend on the signal.
+    """
+    if not network.gated:
+        raise ValueError("model.joint_probes needs channel masks, and model.network.init_args.gated is false")
+    if network.gate_settings.decision != "frame":
+        raise ValueError(
+            "model.joint_probes needs masks that depend on the signal (model.network.init_args.gate.decision: frame), "
+            f"got decision '{network.gate_settings.decision}'"
+        )
 
 
 def enhancement_module(pl_module: LightningModule) -> EnhancementModule:

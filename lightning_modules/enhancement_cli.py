@@ -74,6 +74,8 @@ class EnhancementCLI(LightningCLI):
             config.ckpt_path = str(find_last_checkpoint(runs_folder(config.trainer.logger)))
         if config.get("ckpt_path"):
             check_file(Path(config.ckpt_path))
+        elif self.subcommand == "fit" and config.model.initial_weights is not None:
+            check_file(Path(config.model.initial_weights), "model.initial_weights")
 
     def instantiate_classes(self) -> None:
         """Build everything from the configuration.

@@ -158,7 +158,7 @@ def test_f0_of_every_frame_is_a_task_of_its_own_beside_that_of_voiced_ones() -> 
     assert results["f0_or_zero_hz"].scores["r2"] > 0.3 > 0.05 > results["f0_or_zero_hz"].shuffled["r2"]
     # Drawn towards the 0 Hz of the other frames, voiced ones are mostly too low.
     assert results["f0_or_zero_hz"].scores["gross_error_rate"] > 0.5 > 0.2 > results["f0_hz"].scores["gross_error_rate"]
-    assert 0.2 < results["f0_hz"].shuffled["gross_error_rate"]
+    assert results["f0_hz"].shuffled["gross_error_rate"] > 0.2
     assert "probes/f0_or_zero_hz/r2" in log_keys(results.values())
 
 

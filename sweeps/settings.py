@@ -69,6 +69,8 @@ def _within(key: str, parents: tuple[str, ...]) -> bool:
 def differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
     """List the settings that differ, readable.
 
+    A setting that is null and one that is not there are the same: new settings are null where they change nothing.
+
     Args:
         stored: what :func:`training_settings` returned when a run was started.
         settings: merged settings of now.
@@ -81,7 +83,7 @@ def differences(stored: Mapping[str, Any], settings: Mapping[str, Any]) -> list[
     return [
         f"{key} was {stored.get(key, ABSENT)} and is {now.get(key, ABSENT)}"
         for key in dict.fromkeys([*now, *stored])
-        if stored.get(key, ABSENT) != now.get(key, ABSENT)
+        if stored.get(key) != now.get(key)
     ]
 
 

@@ -20,6 +20,7 @@ PACKAGES = (
     "reports",
     "lightning_modules",
     "callbacks",
+    "probing",
     "corpora",
     "sweeps",
     "commands",
@@ -43,9 +44,11 @@ ALLOWED: dict[str, set[str]] = {
         "reports",
         "lightning_modules",
     },
+    "probing": {"networks", "datamodules", "probes", "estimators", "reports", "lightning_modules"},
     "corpora": {"datamodules.corpus"},
     "sweeps": {"reports"},
     "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
+    "commands.probe": {"lightning_modules", "probing", "reports.probing"},
     "commands.sweep": {"lightning_modules.enhancement_cli", "reports.sweep", "sweeps"},
 }
 # Prints what an import changed of the state that all code of a process shares.

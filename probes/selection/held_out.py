@@ -71,8 +71,8 @@ class HeldOutProblem:
             self._cv, self._final = (ValueSubsets(parts, settings.ridge_l2) for parts in (moments[:-1], moments))
         else:
             self._moments = None
-            labels = task.encode(fit.targets[task.name])
-            seen = np.union1d(labels, task.encode(self.score_rows.targets[task.name]))
+            labels = task.encode(fit.targets[task.target])
+            seen = np.union1d(labels, task.encode(self.score_rows.targets[task.target]))
             self._classes = np.array([0, 1]) if task.kind == "binary" else seen
             probe = LogisticProbe(settings.logistic_l2, settings.max_iter, seed=settings.seed)
             cv = ClassSubsets(self.ranking_rows, labels[~held], settings.logistic_rows, probe)

@@ -74,7 +74,7 @@ def feature_information(task: ProbeTask, rows: FrameRows, bins: int = 10) -> NDA
         raise ValueError("method 'mutual_information' needs binary features (bool or 0/1 uint8), got floats")
     if bins < 2:
         raise ValueError(f"information_bins must be at least 2, got {bins}")
-    encoded = task.encode(rows.targets[task.name])
+    encoded = task.encode(rows.targets[task.target])
     labels = quantile_bins(encoded, bins) if task.kind == "value" else encoded
     classes, index, class_counts = np.unique(labels, return_inverse=True, return_counts=True)
     indicators = np.eye(classes.size, dtype=np.float32)[index]

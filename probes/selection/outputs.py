@@ -42,7 +42,7 @@ def linear_outputs(task: ProbeTask, rows: FrameRows) -> NDArray[np.float64]:
     Returns:
         Shape (row, output).
     """
-    encoded = task.encode(rows.targets[task.name])
+    encoded = task.encode(rows.targets[task.target])
     if task.kind == "value":
         return encoded[:, None]
     classes = np.unique(encoded)

@@ -2,6 +2,10 @@
 
 These are what a probe on channel masks competes with: voice activity and F0 from the noisy waveform alone. Most are
 optional (extra ``estimators``); where a package is missing, the estimator says so and is left out.
+
+The targets are found by two of them in the clean signal: ``vad`` by WebRTC's detector, ``f0_hz`` and ``voicing`` by
+CREPE. These two are therefore favoured: hearing what they hear in clean speech counts as truth, errors included. The
+others cannot agree better than trackers agree on clean speech (the median between DIO and CREPE is about 10 cents).
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""What the masks of one trained network know: mixtures, features, probes, tables. Figures are in reports/probing."""

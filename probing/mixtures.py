@@ -1,0 +1,92 @@
+"""The mixtures of a study: those that probes are fitted on, unseen ones, and unseen segments of known noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from torch.utils.data import DataLoader
+
+from datamodules.corpus import Corpus, NoiseRecord
+from datamodules.dataset import MixtureDataset
+from datamodules.enhancement_data import HELD_OUT_STREAM, PROBE_STREAM, EnhancementDataModule
+from datamodules.sampler import EpochSampler
+from datamodules.targets import Labels
+
+Part = Literal["fit", "score", "known"]
+KNOWN_STREAM = 3  # beside those of the data module
+
+
+@dataclass(frozen=True)
+class MixtureCounts:
+    """How many mixtures of each kind.
+
+    Attributes:
+        fit: training speakers, and the first part of the training noise recordings.
+        score: speakers and noise recordings of the held-out split.
+        known: speakers of the held-out split, and the rest of the training noise recordings.
+    """
+
+    fit: int = 360
+    score: int = 360
+    known: int = 180
+
+
+def _cut(records: Sequence[NoiseRecord], part: tuple[float, float], split: str) -> tuple[NoiseRecord, ...]:
+    return tuple(replace(record, part=part, split=split) for record in records)
+
+
+def study_corpora(corpus: Corpus, held_out_split: str, fit_noise_share: float) -> dict[Part, tuple[Corpus, str]]:
+    """Cut the noise recordings that probes know at one point in time: what is before it is for the fit.
+
+    Args:
+        corpus: training split and the held-out one.
+        held_out_split: whose speakers are scored.
+        fit_noise_share: of the length of every training noise recording, in (0, 1).
+
+    Returns:
+        Corpus and split to draw from, for every part of the study.
+    """
+    train = corpus.noise_of("train")
+    fit = replace(corpus, noise=_cut(train, (0.0, fit_noise_share), "train"))
+    known = replace(corpus, noise=_cut(train, (fit_noise_share, 1.0), held_out_split))
+    return {"fit": (fit, "train"), "score": (corpus, held_out_split), "known": (known, held_out_split)}
+
+
+def study_loaders(
+    data: EnhancementDataModule, held_out_split: str, counts: MixtureCounts, fit_noise_share: float
+) -> dict[Part, DataLoader[dict[str, Any]]]:
+    """Return loaders of fixed mixtures, without augmentation.
+
+    The scored ones are the first mixtures of a validation or test. Those of known noise carry labels only.
+
+    Args:
+        data: tells everything else about the mixtures.
+        held_out_split: valid or test.
+        counts: of mixtures.
+        fit_noise_share: of the length of every training noise recording.
+
+    Raises:
+        ValueError: if the split is none that is held out.
+        CorpusError: if the corpus cannot be used.
+    """
+    corpora = study_corpora(data.read_without_trainer(held_out_split), held_out_split, fit_noise_share)
+    streams: dict[Part, tuple[int, int]] = {
+        "fit": (counts.fit, PROBE_STREAM),
+        "score": (counts.score, HELD_OUT_STREAM),
+        "known": (counts.known, KNOWN_STREAM),
+    }
+    loaders: dict[Part, DataLoader[dict[str, Any]]] = {}
+    for part, (count, stream) in streams.items():
+        corpus, split = corpora[part]
+        targets = [Labels()] if part == "known" else data.targets
+        dataset = MixtureDataset(corpus, split, data.reader, data.grid, data.mixing.plain(), targets, data.seed, stream)
+        batch_size = data.counts["batch_size"]
+        loaders[part] = DataLoader(
+            dataset,
+            batch_size=batch_size,
+            sampler=EpochSampler(count, True, batch_size, 0, 1, None),
+            num_workers=data.num_workers,
+        )
+    return loaders

@@ -1,0 +1,55 @@
+"""Builds the network and the data of a run, from its configuration and a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from datamodules.enhancement_data import EnhancementDataModule
+from lightning_modules.checkpoints import CheckpointError, check_file
+from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.enhancement_cli import run
+
+WITHOUT_LOGS = ("--trainer.logger", "false", "--trainer.callbacks", "null")
+
+
+def config_of(checkpoint: Path) -> Path:
+    """Return the configuration that a run saved beside its checkpoints.
+
+    Raises:
+        CheckpointError: if there is none.
+    """
+    config = checkpoint.parent.parent / "config.yaml"
+    if not config.is_file():
+        raise CheckpointError(f"--config: no {config} beside the checkpoint; name the configuration of its training")
+    return config
+
+
+def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, EnhancementDataModule]:
+    """Build network and data, with random weights that depend on the seed of the configuration.
+
+    Args:
+        config: of a run.
+        arguments: of ``lightning fit`` that override it.
+
+    Raises:
+        ConfigError: if a value is refused.
+    """
+    built = run(["--config", str(config), *arguments, *WITHOUT_LOGS], execute=False)
+    return built.model.eval(), built.datamodule
+
+
+def load_weights(module: EnhancementModule, checkpoint: Path) -> None:
+    """Load the weights of a checkpoint, on the CPU.
+
+    Raises:
+        CheckpointError: if it cannot be used, or is of another architecture.
+    """
+    check_file(checkpoint)
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    if "state_dict" not in stored:
+        raise CheckpointError(f"'{checkpoint}' holds no state_dict, so it is no checkpoint of a training")
+    module.on_load_checkpoint(stored)
+    module.load_state_dict(stored["state_dict"])

@@ -1,0 +1,154 @@
+"""Settings of a study, with the defaults that ``configs/probing/study.yaml`` lists and explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from probes.fitting import FitSettings
+from probes.tasks import ProbeTask
+from probing.mixtures import MixtureCounts
+
+
+def _default_tasks() -> list[ProbeTask]:
+    return [
+        ProbeTask("vad", "binary"),
+        ProbeTask("voicing", "binary"),
+        ProbeTask("noise_class", "category", per_utterance=True),
+        ProbeTask("speaker_sex", "binary", where="vad", per_utterance=True),
+        ProbeTask("snr_db", "value", unit="dB"),
+        ProbeTask("mixture_snr_db", "value", unit="dB", per_utterance=True),
+        ProbeTask("f0_hz", "value", unit="Hz", where="voicing", transform="log2"),
+        ProbeTask("f0_or_zero_hz", "value", unit="Hz", source="f0_hz", fill=0.0),
+        ProbeTask("speech_level_dbfs", "value", unit="dBFS", where="vad"),
+        ProbeTask("noise_level_dbfs", "value", unit="dBFS"),
+        ProbeTask("pesq_wb", "value", per_utterance=True),
+        ProbeTask("stoi", "value", per_utterance=True),
+        ProbeTask("si_sdr_db", "value", unit="dB", per_utterance=True),
+    ]
+
+
+@dataclass(frozen=True)
+class IntervalSettings:
+    """How intervals are made: percentiles of scores of resampled utterances, or of what utterances share.
+
+    Attributes:
+        resamples: draws with replacement.
+        confidence: of an interval, in (0, 1).
+        by_noise: names of tasks for which noise recordings are drawn instead of utterances.
+        by_speaker: names of tasks for which speakers are drawn.
+        seed: of the draws.
+    """
+
+    resamples: int = 1000
+    confidence: float = 0.95
+    by_noise: tuple[str, ...] = ("noise_class",)
+    by_speaker: tuple[str, ...] = ("speaker_sex",)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What a study does.
+
+    Attributes:
+        split: whose speakers and noise recordings are scored.
+        mixtures: numbers of mixtures.
+        fit_noise_share: of every training noise recording, from its beginning, that probes are fitted on.
+        frame_stride: every how many frames one is used in fits.
+        tasks: what is probed.
+        fits: of the linear probes.
+        intervals: of scores.
+        block_tasks: tasks that are probed from single blocks too.
+        selection_tasks: tasks whose features are selected.
+        selection_counts: numbers of features that probes are fitted with.
+        overlap_count: best features of every task that are compared between tasks.
+        learning_utterances: sizes of the fit set, of the learning curve.
+        refined_tasks: tasks whose probes are smoothed, given context, replaced by a perceptron and quantized.
+        smoothing_frames: time constants of smoothed predictions, in frames.
+        context_frames: numbers of masks that a probe with context reads.
+        context_features: best features that it reads of each.
+        perceptron_hidden: hidden units.
+        embedding_frames: frames drawn by t-SNE.
+        estimator_mixtures: scored mixtures on which dedicated estimators are compared.
+        timed_mixtures: mixtures on which their time is taken.
+        quality_mixtures: scored mixtures on which the enhancement is rated.
+        examples: mixtures with sound and overview in the report.
+
+    Raises:
+        ValueError: if a value is out of range or names an unknown task.
+    """
+
+    split: Literal["valid", "test"] = "test"
+    mixtures: MixtureCounts = field(default_factory=MixtureCounts)
+    fit_noise_share: float = 0.7
+    frame_stride: int = 4
+    tasks: list[ProbeTask] = field(default_factory=_default_tasks)
+    fits: FitSettings = field(default_factory=lambda: FitSettings(logistic_rows=6000))
+    intervals: IntervalSettings = field(default_factory=IntervalSettings)
+    block_tasks: tuple[str, ...] = ("vad", "noise_class", "snr_db", "f0_hz")
+    selection_tasks: tuple[str, ...] = ("vad", "noise_class", "snr_db", "f0_hz")
+    selection_counts: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512, 1024)
+    overlap_count: int = 128
+    learning_utterances: tuple[int, ...] = (45, 90, 180)
+    refined_tasks: tuple[str, ...] = ("vad", "noise_class", "snr_db", "f0_hz")
+    smoothing_frames: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0)
+    context_frames: tuple[int, ...] = (2, 4)
+    context_features: int = 256
+    perceptron_hidden: int = 64
+    embedding_frames: int = 2000
+    estimator_mixtures: int = 60
+    timed_mixtures: int = 4
+    quality_mixtures: int = 120
+    examples: int = 3
+
+    def __post_init__(self) -> None:
+        if self.split not in ("valid", "test"):
+            raise ValueError(f"split must be valid or test, got {self.split!r}")
+        if not 0 < self.fit_noise_share < 1:
+            raise ValueError(f"fit_noise_share must lie in (0, 1), got {self.fit_noise_share}")
+        for name in ("frame_stride", "overlap_count", "context_features", "perceptron_hidden", "embedding_frames"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        names = [task.name for task in self.tasks]
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"tasks must have distinct names, at least one, got {names}")
+        for field_name in ("block_tasks", "selection_tasks", "refined_tasks"):
+            unknown = [name for name in getattr(self, field_name) if name not in names]
+            if unknown:
+                raise ValueError(f"{field_name}: '{unknown[0]}' is none of the tasks {', '.join(names)}")
+
+    @property
+    def kept_signals(self) -> int:
+        """Scored mixtures whose waveforms are needed."""
+        return max(self.estimator_mixtures, self.quality_mixtures, self.examples)
+
+    def task(self, name: str) -> ProbeTask:
+        """Return a task by name."""
+        return next(task for task in self.tasks if task.name == name)
+
+
+def read_settings(path: Path) -> StudySettings:
+    """Read the settings of a study.
+
+    Raises:
+        ValueError: naming the file and the key that is wrong.
+    """
+    if not path.is_file():
+        raise ValueError(f"--study: no file '{path}'; expected one such as configs/probing/study.yaml")
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(StudySettings, "study")
+    try:
+        parsed = parser.parse_object({"study": _mapping(path)})
+    except (ArgumentError, ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error
+    return parser.instantiate_classes(parsed).study
+
+
+def _mapping(path: Path) -> object:
+    import yaml
+
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}

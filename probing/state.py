@@ -1,0 +1,155 @@
+"""What a study is of, which of its sections are done, and its tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from probing.settings import StudySettings
+from reports.probing.replacing import replacing
+from reports.probing.tables import write_table
+
+STATE = "state.json"
+
+
+class StudyError(ValueError):
+    """A study that cannot be made; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class StudyIdentity:
+    """What the tables of a folder depend on.
+
+    Attributes:
+        checkpoint: path, as given.
+        sha256: of the checkpoint.
+        config: path of the configuration.
+        arguments: that override it.
+        settings: of the study, as plain values.
+    """
+
+    checkpoint: str
+    sha256: str
+    config: str
+    arguments: tuple[str, ...]
+    settings: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """Hash of everything that changes a number."""
+        text = json.dumps([self.sha256, self.arguments, self.settings], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def identify(checkpoint: Path, config: Path, arguments: Iterable[str], settings: StudySettings) -> StudyIdentity:
+    """Describe a study.
+
+    Args:
+        checkpoint: of the network.
+        config: of its training.
+        arguments: that override the configuration.
+        settings: of the study.
+    """
+    with checkpoint.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    return StudyIdentity(str(checkpoint), sha256, str(config), tuple(arguments), asdict(settings))
+
+
+class StudyState:
+    """Which sections of a folder are done, and what they told; kept beside the tables.
+
+    Args:
+        out: folder of the study; it is made.
+        digest: of everything that the tables depend on.
+        sections: names of all sections.
+        only: names of those that are wanted; all if empty.
+        anew: forget what was done.
+
+    Raises:
+        StudyError: if the folder holds another study, or a wanted section is unknown.
+    """
+
+    def __init__(
+        self, out: Path, digest: str, sections: Iterable[str], only: Sequence[str] = (), anew: bool = False
+    ) -> None:
+        known = list(sections)
+        unknown = [name for name in only if name not in known]
+        if unknown:
+            raise StudyError(f"--only {unknown[0]}: expected one of {', '.join(known)}")
+        self.wanted = [name for name in known if not only or name in only]
+        self._path = out / STATE
+        self._content: dict[str, Any] = {"digest": digest, "sections": {}, "seconds": {}}
+        if self._path.is_file() and not anew:
+            stored = json.loads(self._path.read_text(encoding="utf-8"))
+            if stored.get("digest") != digest:
+                raise StudyError(
+                    f"--out: {out} holds a study of another checkpoint or with other settings; name another folder, "
+                    "or give --anew to replace it"
+                )
+            self._content = stored
+        out.mkdir(parents=True, exist_ok=True)
+
+    def done(self, section: str) -> bool:
+        """Tell whether a section has been finished."""
+        return section in self._content["sections"]
+
+    def all_told(self) -> dict[str, Any]:
+        """Return what all finished sections told beside their tables, by name."""
+        return {name: value for told in self._content["sections"].values() for name, value in told.items()}
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """Seconds that every finished section took."""
+        return dict(self._content["seconds"])
+
+    def note_seconds(self, what: str, seconds: float) -> None:
+        """Note how long something took that is no section."""
+        self._content["seconds"][what] = round(seconds, 1)
+
+    def finish(self, section: str, told: Mapping[str, Any], seconds: float) -> None:
+        """Note that a section is done."""
+        self._content["sections"][section] = dict(told)
+        self.note_seconds(section, seconds)
+        with replacing(self._path) as part:
+            part.write_text(json.dumps(self._content, indent=1), encoding="utf-8")
+
+
+class Tables:
+    """Gathers rows by table and writes each table once.
+
+    Args:
+        out: folder of the study.
+    """
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._rows: dict[str, list[Any]] = {}
+
+    def add(self, tables: Mapping[str, list[Any]]) -> None:
+        """Add rows to tables."""
+        for name, rows in tables.items():
+            self._rows.setdefault(name, []).extend(rows)
+
+    def write(self) -> None:
+        """Write all tables that have rows."""
+        for name, rows in self._rows.items():
+            if rows:
+                write_table(self._out / name, rows)
+        self._rows = {}
+
+
+class Stopwatch:
+    """Seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds so far."""
+        return time.monotonic() - self._started

@@ -83,6 +83,7 @@ def score_intervals(
     Utterances are drawn with replacement, whole: frames of one are alike and say little more than one of them. Where
     utterances are alike themselves, since they share a noise recording or a speaker, draw those: intervals over
     utterances are too narrow for tasks that are decided by them. The probe stays as it is: its fit is not resampled.
+    Resamples repeat utterances and so seem a little less calibrated: the interval of ``ece`` may lie above the score.
 
     Args:
         task: the task.

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from probes.linear import l2_grid, linear_output
 from probes.moments import column_statistics
@@ -18,7 +21,7 @@ from probes.moments import column_statistics
 DEFAULT_LOGISTIC_L2 = (0.01, 0.1, 1.0)
 
 
-class LogisticProbe:
+class LogisticProbe(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     """Binary or multinomial logistic regression with a quadratic penalty on standardised features.
 
     Minimises, over weights ``W`` (one row, or one per class) and intercepts ``b``::
@@ -30,6 +33,9 @@ class LogisticProbe:
     in float32 by scikit-learn's L-BFGS.
 
     Several strengths are compared on held-out utterances by log loss, from the strongest on, until it gets worse.
+
+    An estimator in the sense of scikit-learn: it can be cloned, cross-validated and put in a pipeline. Settings are
+    checked by ``fit``. For ``cross_val_score`` and the like, give one strength.
 
     Args:
         l2: one strength, or several to choose from.
@@ -48,9 +54,6 @@ class LogisticProbe:
         single_class_: True if only one label was seen; it is then always predicted.
         constant_: features that did not vary, shape (feature,).
         n_features_in_, n_rows_: size of the fit.
-
-    Raises:
-        ValueError: if a setting is out of range.
 
     Example:
         >>> x = np.array([[False], [True]] * 20)
@@ -79,12 +82,11 @@ class LogisticProbe:
         holdout: float = 0.25,
         seed: int = 0,
     ) -> None:
-        l2_grid(l2)
-        if max_iter < 1 or tol <= 0 or not 0 < holdout < 1:
-            raise ValueError(
-                f"max_iter must be positive, tol positive and holdout in (0, 1), got {max_iter}, {tol}, {holdout}"
-            )
-        self.l2, self.max_iter, self.tol, self.holdout, self.seed = l2, max_iter, tol, holdout, seed
+        self.l2 = l2
+        self.max_iter = max_iter
+        self.tol = tol
+        self.holdout = holdout
+        self.seed = seed
 
     def fit(
         self,
@@ -107,20 +109,19 @@ class LogisticProbe:
             self.
 
         Raises:
-            ValueError: if shapes disagree, there are no rows, or several strengths have no groups to be chosen with.
+            ValueError: if a setting is out of range, shapes disagree, values are not finite, there are no rows, labels
+                are not classes, or several strengths have no groups to be chosen with.
         """
-        y = np.asarray(y)
-        if x.ndim != 2 or y.shape != (x.shape[0],) or y.size == 0:
-            raise ValueError(
-                f"x must be (row, feature) and y (row,) with at least one row, got {x.shape} and {y.shape}"
-            )
+        self._check_settings()
+        x, y = validate_data(self, x, y)
+        check_classification_targets(y)
         if (mean is None) != (scale is None):
             raise ValueError("mean and scale must be given together")
         if mean is None or scale is None:
             mean, scale = column_statistics(x)
         self.classes_ = np.unique(y)
         self.single_class_ = self.classes_.size == 1
-        self.n_rows_, self.n_features_in_ = x.shape
+        self.n_rows_ = x.shape[0]
         self.constant_ = scale == 0
         grid = l2_grid(self.l2)
         outputs = 1 if self.classes_.size <= 2 else self.classes_.size
@@ -131,6 +132,12 @@ class LogisticProbe:
         self.coef_ = self.standard_coef_ / np.where(self.constant_, 1.0, scale)
         self.intercept_ = self.intercept_ - self.coef_ @ mean
         return self
+
+    def _check_settings(self) -> None:
+        l2_grid(self.l2)
+        if self.max_iter < 1 or self.tol <= 0 or not 0 < self.holdout < 1:
+            given = f"{self.max_iter}, {self.tol}, {self.holdout}"
+            raise ValueError(f"max_iter must be positive, tol positive and holdout in (0, 1), got {given}")
 
     def _fit_standardised(
         self, z: NDArray[np.float32], y: NDArray[Any], groups: NDArray[Any] | None, grid: tuple[float, ...]
@@ -184,8 +191,11 @@ class LogisticProbe:
             x: shape (row, feature).
 
         Raises:
-            ValueError: if the number of features differs from the fit.
+            NotFittedError: if there was no fit.
+            ValueError: if the number of features differs from the fit, or values are not finite.
         """
+        check_is_fitted(self)
+        x = validate_data(self, x, reset=False)
         return self.posterior(linear_output(x, self.coef_, self.intercept_))
 
     def posterior(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -206,7 +216,8 @@ class LogisticProbe:
 
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """Name the most probable class of every row, shape (row,)."""
-        labels: NDArray[Any] = self.classes_[self.predict_proba(x).argmax(axis=1)]
+        column = self.predict_proba(x).argmax(axis=1)
+        labels: NDArray[Any] = self.classes_[column]
         return labels
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from probes.linear import l2_grid, linear_output
 from probes.moments import Moments, NormalEquations
@@ -16,7 +18,7 @@ from probes.moments import Moments, NormalEquations
 DEFAULT_RIDGE_L2 = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 
 
-class RidgeProbe:
+class RidgeProbe(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is not typed
     """Linear regression with a quadratic penalty on standardised features.
 
     Minimises, for every output, over weights ``w`` and intercept ``b``::
@@ -27,8 +29,13 @@ class RidgeProbe:
     is free. ``l2`` means the same in ``LogisticProbe`` (mean loss plus ``l2/2 * ||w||^2``). For ``n`` rows it is
     scikit-learn's ``Ridge(alpha=n * l2)`` and ``LogisticRegression(C=1 / (n * l2))``.
 
+    An estimator in the sense of scikit-learn: it can be cloned, cross-validated and put in a pipeline. Settings are
+    checked by ``fit``. For ``cross_val_score`` and the like, give one strength.
+
     Args:
-        l2: one strength, or several of which ``fit_folds`` chooses one per output.
+        l2: one strength, or several of which one per output is chosen over folds.
+        folds: folds over groups that ``fit`` chooses a strength with.
+        seed: seed of these folds.
 
     Attributes:
         coef_: weights of the raw features, shape (output, feature), or (feature,) after ``fit`` with one-column ``y``.
@@ -39,9 +46,6 @@ class RidgeProbe:
         l2_grid_: strengths tried, strong to weak; after ``fit_folds`` the weakest may be missing.
         constant_: features that did not vary, shape (feature,).
         n_features_in_, n_rows_: size of the fit.
-
-    Raises:
-        ValueError: if a strength is not positive.
 
     Example:
         >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -60,26 +64,42 @@ class RidgeProbe:
     n_features_in_: int
     n_rows_: int
 
-    def __init__(self, l2: float | Sequence[float] = DEFAULT_RIDGE_L2) -> None:
-        l2_grid(l2)
+    def __init__(self, l2: float | Sequence[float] = DEFAULT_RIDGE_L2, folds: int = 3, seed: int = 0) -> None:
         self.l2 = l2
+        self.folds = folds
+        self.seed = seed
 
-    def fit(self, x: NDArray[Any], y: NDArray[Any]) -> RidgeProbe:
-        """Fit from rows with a single strength.
+    def fit(self, x: NDArray[Any], y: NDArray[Any], groups: NDArray[Any] | None = None) -> RidgeProbe:
+        """Fit from rows.
 
         Args:
-            x: shape (row, feature).
+            x: shape (row, feature); bool or 0/1 uint8 for binary features.
             y: shape (row,) or (row, output).
+            groups: utterance of every row, shape (row,); needed to choose among several strengths. With one utterance
+                the strongest is taken.
 
         Returns:
             self.
 
         Raises:
-            ValueError: if shapes disagree or several strengths are given (use ``fit_folds``).
+            ValueError: if a setting is out of range, shapes disagree, values are not finite, or several strengths
+                have no groups to be chosen with.
         """
-        y = np.asarray(y)
+        grid = l2_grid(self.l2)
+        if self.folds < 2:
+            raise ValueError(f"folds must be at least 2, got {self.folds}")
+        x, y = validate_data(self, x, y, multi_output=True, y_numeric=True)
         columns = y[:, None] if y.ndim == 1 else y
-        self.fit_moments(Moments(x.shape[1], columns.shape[1]).update(x, columns))
+        shape = x.shape[1], columns.shape[1]
+        if len(grid) > 1 and groups is None:
+            raise ValueError(f"choosing among {len(grid)} strengths needs groups: give them, or one l2")
+        if len(grid) > 1 and np.unique(np.asarray(groups)).size > 1:
+            assigned = utterance_folds(np.asarray(groups), self.folds, self.seed)
+            members = [assigned == fold for fold in range(self.folds)]
+            self.fit_folds([Moments(*shape).update(x[rows], columns[rows]) for rows in members])
+        else:
+            self.cv_r2_ = None
+            self._fit(Moments(*shape).update(x, columns), np.full(shape[1], grid[0]))
         if y.ndim == 1:
             self.coef_, self.intercept_ = self.coef_[0], self.intercept_[0]
         return self
@@ -162,8 +182,11 @@ class RidgeProbe:
             Shape (row, output), or (row,) after ``fit`` with one-column ``y``.
 
         Raises:
-            ValueError: if the number of features differs from the fit.
+            NotFittedError: if there was no fit.
+            ValueError: if the number of features differs from the fit, or values are not finite.
         """
+        check_is_fitted(self)
+        x = validate_data(self, x, reset=False)
         output = linear_output(x, np.atleast_2d(self.coef_), np.atleast_1d(self.intercept_))
         return output if self.coef_.ndim == 2 else output[:, 0]
 
@@ -173,13 +196,18 @@ class RidgeProbe:
         Args:
             output: index of the output.
         """
-        one = RidgeProbe(self.l2)
+        one = RidgeProbe(self.l2, self.folds, self.seed)
         one.coef_, one.intercept_ = np.atleast_2d(self.coef_)[output], np.atleast_1d(self.intercept_)[output]
         one.standard_coef_, one.l2_ = self.standard_coef_[output : output + 1], self.l2_[output : output + 1]
         one.cv_r2_ = None if self.cv_r2_ is None else self.cv_r2_[:, output : output + 1]
         one.l2_grid_, one.constant_ = self.l2_grid_, self.constant_
         one.n_features_in_, one.n_rows_ = self.n_features_in_, self.n_rows_
         return one
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
 def utterance_folds(utterances: NDArray[Any], folds: int, seed: int) -> NDArray[np.int64]:

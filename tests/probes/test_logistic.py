@@ -76,8 +76,8 @@ def test_strength_is_chosen_on_held_out_groups() -> None:
 
 def test_settings_are_checked() -> None:
     with pytest.raises(ValueError, match="holdout"):
-        LogisticProbe(0.1, holdout=1.0)
+        LogisticProbe(0.1, holdout=1.0).fit(*make_rows(2))
     with pytest.raises(ValueError, match="needs groups"):
         LogisticProbe((0.1, 1.0)).fit(*make_rows(2))
-    with pytest.raises(ValueError, match="at least one row"):
+    with pytest.raises(ValueError, match="minimum of 1 is required"):
         LogisticProbe(0.1).fit(np.zeros((0, 3), dtype=bool), np.zeros(0))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from jsonargparse import ArgumentParser
 
 from probes.features import feature_names, log_energy_features, log_magnitude_features, mask_features
 from probes.tasks import ProbeTask, select
@@ -56,6 +57,17 @@ def test_a_filled_target_counts_everywhere_and_is_read_from_its_source() -> None
     assert np.isnan(targets["f0_hz"][1])
     with pytest.raises(ValueError, match="target 'f0_hz' is missing"):
         select({"f0_or_zero_hz": np.ones(2)}, task)
+
+
+def test_tasks_are_read_from_configuration() -> None:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_argument("--tasks", type=list[ProbeTask])
+    written = "{name: f0_or_zero_hz, kind: value, unit: Hz, source: f0_hz, fill: 0.0}"
+    arguments = parser.parse_args([f"--tasks=[{{name: vad, kind: binary}}, {written}]"])
+    assert parser.instantiate_classes(arguments).tasks == [
+        ProbeTask("vad", "binary"),
+        ProbeTask("f0_or_zero_hz", "value", unit="Hz", source="f0_hz", fill=0.0),
+    ]
 
 
 @pytest.mark.parametrize(

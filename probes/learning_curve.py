@@ -1,0 +1,119 @@
+"""How scores grow with the number of utterances that probes are fitted on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.evaluation import score_classes, score_values, scored_rows
+from probes.fitting import FitSettings, counting, fit_tasks
+from probes.intervals import score_intervals
+from probes.reservoir import FrameRows
+from probes.tasks import ProbeTask
+
+_CLUSTERS = "learning_curve/clusters"  # no task can have this name
+
+
+@dataclass(frozen=True)
+class LearningPoint:
+    """One score of probes fitted on a number of utterances.
+
+    Attributes:
+        task: name of the task.
+        metric: name of the score.
+        utterances: number of utterances that could be fitted on.
+        score: on all score rows; NaN where undefined.
+        low, high: ends of its interval over the utterances of the score rows.
+    """
+
+    task: str
+    metric: str
+    utterances: int
+    score: float
+    low: float
+    high: float
+
+
+def nested_utterances(utterances: NDArray[Any], counts: Sequence[int], seed: int = 0) -> list[NDArray[Any]]:
+    """Draw sets of utterances of which each larger one contains the smaller ones.
+
+    Args:
+        utterances: utterance of every row, shape (row,).
+        counts: size of each set.
+        seed: seed of the order in which utterances are taken.
+
+    Returns:
+        One set per count, in order.
+
+    Raises:
+        ValueError: if a count is not positive or larger than the number of utterances.
+
+    Example:
+        >>> small, large = nested_utterances(np.repeat(np.arange(9), 3), [2, 5])
+        >>> set(small) < set(large), large.size
+        (True, 5)
+    """
+    unique = np.unique(utterances)
+    for count in counts:
+        if not 1 <= count <= unique.size:
+            raise ValueError(f"counts must be from 1 to {unique.size}, the utterances there are, got {count}")
+    order = np.random.default_rng(seed).permutation(unique)
+    return [order[:count] for count in counts]
+
+
+def learning_curve(
+    rows_fit: FrameRows,
+    rows_score: FrameRows,
+    tasks: Sequence[ProbeTask],
+    counts: Sequence[int],
+    seed: int = 0,
+    settings: FitSettings | None = None,
+    *,
+    clusters: NDArray[Any] | None = None,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+) -> list[LearningPoint]:
+    """Fit probes on nested sets of the fit utterances and score each on all score rows.
+
+    A curve that still rises at its end says that more data would be probed better; one that is flat, that the masks
+    are what limits. Strengths are chosen anew at every point; shuffled labels are not fitted.
+
+    Args:
+        rows_fit: rows of the fit set, such as ``ProbeSuite.fit_rows``.
+        rows_score: rows of the score set, such as ``ProbeSuite.score_rows``.
+        tasks: what to probe, names distinct.
+        counts: numbers of utterances to fit on.
+        seed: seed of the sets and of the resamples.
+        settings: of the fits; None takes the defaults.
+        clusters: what is drawn instead of utterances for the intervals, shape (score row,).
+        resamples: number of resamples.
+        confidence: of the intervals, in (0, 1).
+
+    Returns:
+        Points by count, task and score, in the order of the arguments; ``utterances`` is the count, also where fewer
+        of them have rows that count for the task.
+
+    Raises:
+        ValueError: if a count or a setting is out of range, or a target is missing.
+    """
+    fits = replace(settings or FitSettings(), shuffled_control=False)
+    if clusters is not None:
+        # Carried as a target, so that rows that count for a task keep theirs.
+        rows_score = replace(rows_score, targets=rows_score.targets | {_CLUSTERS: clusters})
+    points = []
+    for count, members in zip(counts, nested_utterances(rows_fit.utterances, counts, seed), strict=True):
+        fitted = fit_tasks(tasks, rows_fit.take(np.isin(rows_fit.utterances, members)), fits)
+        for task in tasks:
+            rows = counting(rows_score, task)
+            scored = scored_rows(fitted[task.name], rows)
+            arrays = task, scored.target, scored.prediction, scored.utterances
+            scores = (score_values if task.kind == "value" else score_classes)(*arrays)
+            drawn = None if clusters is None else rows.targets[_CLUSTERS][: len(scored)]
+            intervals = score_intervals(*arrays, clusters=drawn, resamples=resamples, confidence=confidence, seed=seed)
+            for metric, score in scores.items():
+                points.append(LearningPoint(task.name, metric, count, score, *intervals[metric]))
+    return points

@@ -6,14 +6,15 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from commands import prepare, shard, sweep
+from commands import prepare, probe, shard, sweep
 
 SUBCOMMANDS = {
     "prepare": prepare,
     "shard": shard,
     "sweep": sweep,
+    "probe": probe,
 }  # each module has add_arguments(parser) and run(arguments) -> exit status
-PASSING_ON = {"sweep"}  # these hand what follows `--` to another command
+PASSING_ON = {"sweep", "probe"}  # these hand what follows `--` to another command
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -77,9 +77,7 @@ def _tables(curves: list[SelectionCurve]) -> dict[str, list[Any]]:
         for curve in curves
         for p in curve.points
     ]
-    fewest = [
-        FewestFeatures(c.task, c.method, c.c_star, c.metric, c.score_at_c_star, c.full_score) for c in curves
-    ]
+    fewest = [FewestFeatures(c.task, c.method, c.c_star, c.metric, c.score_at_c_star, c.full_score) for c in curves]
     return {"selection": points, "fewest": fewest}
 
 

@@ -197,6 +197,19 @@ class VerificationEntry:
     speakers: int | None = None
 
 
+@dataclass(frozen=True)
+class QualityEntry:
+    """Mean quality of the noisy and of the enhanced mixtures, and the interval of the mean gain."""
+
+    measure: str
+    noisy: float = NAN
+    enhanced: float = NAN
+    gain: float = NAN
+    low: float = NAN
+    high: float = NAN
+    utterances: int | None = None
+
+
 TABLES: Mapping[str, type] = {
     "scores": ScoreEntry,
     "selection": SelectionPoint,
@@ -210,4 +223,5 @@ TABLES: Mapping[str, type] = {
     "estimators": EstimatorEntry,
     "refinements": RefinementEntry,
     "verification": VerificationEntry,
+    "quality": QualityEntry,
 }

@@ -138,26 +138,7 @@ def draw_refinements(rows: Sequence[RefinementEntry]) -> Figure | None:
     figure, axes = panels(len(pairs), (3.75, 0.2 * most + 0.85), columns=2)
     for axis, (task, metric) in zip(axes, pairs, strict=True):
         own = [row for row in rows if (row.task, row.metric) == (task, metric)]
-        plain = [row.variant == PLAIN_VARIANT for row in own]
-        axis.barh(
-            range(len(own)),
-            [row.score for row in own],
-            0.72,
-            xerr=reach(own),
-            color=[BLUE if is_plain else SKY for is_plain in plain],
-            edgecolor=INK,
-            linewidth=0.6,
-            error_kw={"elinewidth": 0.9, "capsize": 2},
-        )
-        for place, row in enumerate(own):
-            end = row.high if np.isfinite(row.high) else row.score
-            axis.annotate(
-                f"{row.score:.3f}", (max(end, 0.0), place), xytext=(3, 0), textcoords="offset points", va="center",
-                fontsize=SMALL, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
-            )  # fmt: skip
-        for row in own:
-            if row.variant == PLAIN_VARIANT:
-                axis.axvline(row.score, color=GREY, linewidth=1.0, linestyle=(0, (4, 2)), zorder=0.5)
+        _variants(axis, own)
         dress(axis, task_title(task), metric_title(metric))
         axis.set_yticks(range(len(own)), [row.variant.replace("_", " ") for row in own], fontsize=SMALL)
         axis.invert_yaxis()
@@ -165,3 +146,27 @@ def draw_refinements(rows: Sequence[RefinementEntry]) -> Figure | None:
         right = max([row.high if np.isfinite(row.high) else row.score for row in own])
         axis.set_xlim(left=min(0.0, *(row.score for row in own)), right=max(right, 0.05) * 1.25)
     return figure
+
+
+def _variants(axis: Axes, own: Sequence[RefinementEntry]) -> None:
+    """Draw one bar per variant with its number, and the line of the plain probe."""
+    plain = [row.variant == PLAIN_VARIANT for row in own]
+    axis.barh(
+        range(len(own)),
+        [row.score for row in own],
+        0.72,
+        xerr=reach(own),
+        color=[BLUE if is_plain else SKY for is_plain in plain],
+        edgecolor=INK,
+        linewidth=0.6,
+        error_kw={"elinewidth": 0.9, "capsize": 2},
+    )
+    for place, row in enumerate(own):
+        end = row.high if np.isfinite(row.high) else row.score
+        axis.annotate(
+            f"{row.score:.3f}", (max(end, 0.0), place), xytext=(3, 0), textcoords="offset points", va="center",
+            fontsize=SMALL, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+        )  # fmt: skip
+    for row in own:
+        if row.variant == PLAIN_VARIANT:
+            axis.axvline(row.score, color=GREY, linewidth=1.0, linestyle=(0, (4, 2)), zorder=0.5)

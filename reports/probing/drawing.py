@@ -19,7 +19,7 @@ from reports.probing.replacing import replacing
 from reports.probing.score_figures import draw_blocks, draw_scores, draw_verification
 from reports.probing.selection_figures import draw_overlap, draw_selection
 
-FIGURES = "figures"
+FIGURES, CONFUSION = "figures", "confusion_"
 DPI = 150
 SUFFIXES = (".png", ".svg")
 Tables = Mapping[str, list[Any]]
@@ -170,7 +170,7 @@ DRAWINGS = (
 def _confusion(task: str) -> Drawing:
     """Return the drawing of the confusion matrices of a task."""
     return Drawing(
-        f"confusion_{task}",
+        f"{CONFUSION}{task}",
         "errors",
         f"Classes taken for others: {task_title(task)}",
         "Rows are true classes and sum to 100 %; columns are answers. Unseen recordings: no recording of the score set "
@@ -212,6 +212,8 @@ def save_figures(folder: Path, tables: Tables) -> list[str]:
         Names of the figures drawn.
     """
     drawn = []
+    for old in (folder / FIGURES).glob(f"{CONFUSION}*"):  # of tasks that are no longer there, perhaps
+        old.unlink()
     for drawing in drawings(tables):
         figure = drawing.draw(tables)
         if figure is not None:

@@ -7,7 +7,7 @@ import io
 import math
 import mimetypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ LARGEST_SVG = 1_500_000  # bytes; a larger one is shown as PNG
 MOST_ROWS = 1500  # of a table in the page; the rest is in its file
 BESIDE = {"log_magnitude": "log-magnitude", "log_energy": "log-energy", "untrained_masks": "untrained masks"}
 SOUNDS = ("noisy", "enhanced", "clean")
-DASH = "\N{EN DASH}"
+DASH = "-"
 Cells = list[str]
 
 
@@ -88,7 +88,7 @@ def number_text(value: Any) -> str:
 
     Example:
         >>> [number_text(value) for value in (0.123456, float("nan"), None, True, 22600, "rain")]
-        ['0.1235', '–', '–', 'yes', '22600', 'rain']
+        ['0.1235', '-', '-', 'yes', '22600', 'rain']
     """
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return DASH
@@ -151,7 +151,7 @@ def shown_table(name: str, rows: Sequence[Any]) -> ShownTable:
     """Return a table as texts, at most ``MOST_ROWS`` rows of it."""
     cells = records(rows[:MOST_ROWS], TABLES[name])
     columns = list(cells[0]) if cells else []
-    numeric = [not any(isinstance(row[column], str) for row in cells) for column in columns]
+    numeric = [not any(isinstance(row[column], (str, bool)) for row in cells) for column in columns]
     texts = [[number_text(value) for value in row.values()] for row in cells]
     return ShownTable(name, columns, numeric, texts, len(rows))
 
@@ -176,7 +176,9 @@ def shown_example(folder: Path, example: Example, place: int) -> ShownExample:
         path = getattr(example, name)
         if path and not (folder / path).is_file():
             raise MetaError(f"{folder / META}: examples[{place}].{name}: no such file: {folder / path}")
-    overview = data_url((folder / example.overview).read_bytes(), "image/png") if example.overview else ""
+    picture = folder / example.overview
+    kind = mimetypes.guess_type(picture.name)[0] or "image/png"
+    overview = data_url(picture.read_bytes(), kind) if example.overview else ""
     sounds = {}
     for name in SOUNDS:
         if getattr(example, name):

@@ -12,7 +12,7 @@ from reports.probing.replacing import replacing
 
 META = "report.json"
 # Numbers with a meaning for the comparison of several studies; any other label is only shown.
-TARGET_UTILIZATION, UTILIZATION, PESQ, MACS = "target utilization", "utilization", "PESQ-WB", "MACs per second"
+TARGET_UTILIZATION, PESQ, MACS = "target utilization", "PESQ-WB", "MACs per second"
 
 
 class MetaError(ValueError):

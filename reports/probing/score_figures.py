@@ -136,11 +136,12 @@ def draw_blocks(rows: Sequence[ScoreEntry]) -> Figure | None:
     pairs = headline_pairs(single)
     if not pairs:
         return None
+    blocks = sorted({row.blocks for row in single})
     figure, axes = panels(len(pairs), (2.55, 2.2))
     for axis, (task, metric) in zip(axes, pairs, strict=True):
         for features in ordered((row.features for row in single), FEATURES):
             own = [row for row in rows if (row.features, row.task, row.metric) == (features, task, metric)]
-            _block_line(axis, own, features)
+            _block_line(axis, own, blocks)
         chance = [row.chance for row in single if (row.task, row.metric) == (task, metric) and np.isfinite(row.chance)]
         if chance:
             axis.axhline(chance[0], color=ORANGE, linewidth=1.4, linestyle=(0, (4, 2)), label="chance")
@@ -149,13 +150,13 @@ def draw_blocks(rows: Sequence[ScoreEntry]) -> Figure | None:
     return figure
 
 
-def _block_line(axis: Axes, rows: Sequence[ScoreEntry], features: str) -> None:
-    """Draw the scores of single blocks with intervals, and that of all blocks with its band."""
-    style = feature_style(features)
+def _block_line(axis: Axes, rows: Sequence[ScoreEntry], blocks: Sequence[str]) -> None:
+    """Draw the scores from single blocks with intervals, and that from all blocks with its band, of one feature set."""
     single = sorted((row for row in rows if row.blocks != ALL_BLOCKS), key=lambda row: row.blocks)
     if not single:
         return
-    places = [int(row.blocks) for row in single]
+    style = feature_style(single[0].features)
+    places = [blocks.index(row.blocks) for row in single]
     scores = [row.score for row in single]
     axis.errorbar(
         places,
@@ -169,7 +170,7 @@ def _block_line(axis: Axes, rows: Sequence[ScoreEntry], features: str) -> None:
         capsize=2,
         label=f"{style.label}, one block",
     )
-    axis.set_xticks(places, [row.blocks for row in single])
+    axis.set_xticks(range(len(blocks)), blocks)
     for row in rows:
         if row.blocks == ALL_BLOCKS:
             axis.axhline(row.score, color=style.color, linewidth=1.2, linestyle="-.", label=f"{style.label}, all")

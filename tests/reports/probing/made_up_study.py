@@ -118,7 +118,7 @@ def coefficients(rng: np.random.Generator) -> list[Coefficient]:
     return rows
 
 
-def embedding(rng: np.random.Generator, points: int = 1500) -> list[EmbeddingPoint]:
+def embedding(rng: np.random.Generator, points: int = 800) -> list[EmbeddingPoint]:
     rows = []
     for place in range(points):
         speech = rng.random() < 0.6

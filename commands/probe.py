@@ -13,7 +13,7 @@ EPILOG = """\
 What follows `--` is given to the configuration, as to `lightning fit`. Ctrl-C stops; the same command goes on with the
 sections that are left. docs/probing.md explains every table and figure.
 
-    dyncp probe --checkpoint runs/corpus/version_0/checkpoints/best.ckpt --out runs/probing -- --data.root /data/corpus"""
+    dyncp probe --checkpoint runs/corpus/version_0/checkpoints/last.ckpt --out report -- --data.root /data/corpus"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

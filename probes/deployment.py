@@ -172,9 +172,11 @@ def _read_probe(name: str, given: Mapping[str, Any], tensors: Mapping[str, NDArr
     for part, kind in (("features", np.int32), ("weights", np.float32), ("bias", np.float32)):
         if arrays[part].dtype != kind:
             raise ValueError(f"{name}.{part} must be {np.dtype(kind)}, got {arrays[part].dtype}")
-    settings = {key: given[key] for key in METADATA} | {"classes": tuple(map(str, given["classes"]))}
+    settings: dict[str, Any] = {key: given[key] for key in METADATA} | {"classes": tuple(map(str, given["classes"]))}
     try:
-        return DeployedProbe(**arrays, **settings)
+        return DeployedProbe(
+            features=arrays["features"], weights=arrays["weights"], bias=arrays["bias"], **settings
+        )
     except ValueError as error:
         raise ValueError(f"probe '{name}': {error}") from error
 

@@ -127,7 +127,10 @@ def strided_rows(rows: FrameRows, frame_stride: int) -> FrameRows:
 
 def _mixture_infos(mixture: Mapping[str, Any]) -> list[MixtureInfo]:
     columns = (mixture[name] for name in ("speaker", "noise_class", "noise", "snr_db"))
-    return [MixtureInfo(*map(str, row[:3]), float(row[3])) for row in zip(*columns, strict=True)]
+    return [
+        MixtureInfo(speaker, noise_class, noise, float(snr_db))
+        for speaker, noise_class, noise, snr_db in zip(*columns, strict=True)
+    ]
 
 
 def _signals(

@@ -78,6 +78,6 @@ def untrained_twin(network: ConvFSENet, like: ConvFSENet, stft: Stft, noisy: Ten
         norm.momentum = None  # a plain average over the batches
     network.train()
     spectrum = stft.analyze(noisy)
-    for batch in spectrum.split(max(1, len(spectrum) // 4)):
+    for batch in torch.split(spectrum, max(1, len(spectrum) // 4)):
         network(batch)
     return network.eval()

@@ -9,7 +9,7 @@ from typing import Any
 
 from probing.state import StudyIdentity, StudyState
 from reports.probing.__main__ import write_report
-from reports.probing.meta import MACS, PESQ, TARGET_UTILIZATION, UTILIZATION, Example, ReportMeta, write_meta
+from reports.probing.meta import MACS, PESQ, TARGET_UTILIZATION, Example, ReportMeta, write_meta
 from reports.probing.rows import QualityEntry
 from reports.probing.tables import read_table
 
@@ -45,7 +45,7 @@ def _numbers(told: Mapping[str, Any], state: StudyState, out: Path) -> dict[str,
     cost: Mapping[str, float] = told.get("numbers", {})
     labels = {
         TARGET_UTILIZATION: "target_utilization",
-        UTILIZATION: "utilization",
+        "utilization": "utilization",
         MACS: "macs_per_second",
         "MACs saved": "macs_saved",
         "constant channels": "constant_channels",

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from estimators import (
-    CrepeEstimator,
-    Estimator,
-    PyinEstimator,
-    SileroDetector,
-    WebRtcDetector,
-    WorldEstimator,
-    compare,
-    estimator_cost,
-    probe_cost,
-)
-from estimators.base import usable
+from estimators.base import Estimator, usable
+from estimators.comparison import compare
+from estimators.cost import estimator_cost, probe_cost
+from estimators.pitch import CrepeEstimator, PyinEstimator, WorldEstimator
+from estimators.voice_activity import SileroDetector, WebRtcDetector
 from probes.evaluation import posterior_of, predicted_values, score_classes, score_values
 from probes.intervals import score_intervals
 from probes.logistic import LogisticProbe
@@ -50,10 +43,8 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     count = min(data.settings.estimator_mixtures, len(score.signals))
     rows = data.score_masks.take(data.score_masks.utterances < count)
     signals = score.signals[:count]
-    wanted = [name for name in ("vad", "f0_hz") if name in data.mask_fits]
-    utterances = (
-        (item.noisy, {name: item.targets[name] for name in wanted}, index) for index, item in enumerate(signals)
-    )
+    wanted: list[str] = [name for name in ("vad", "f0_hz") if name in data.mask_fits]
+    utterances = ((item.noisy, _chosen(item.targets, wanted), index) for index, item in enumerate(signals))
     outcome.say(f"estimating {count} mixtures")
     found = compare(utterances, DEDICATED, data.grid, workers=len(os.sched_getaffinity(0)))
     outcome.told["estimators_left_out"] = found.left_out
@@ -160,3 +151,7 @@ def _posterior(probability: NDArray[Any]) -> NDArray[np.float64]:
     """Turn the probability of speech into a posterior of both classes."""
     speech = probability.astype(np.float64)
     return np.stack([1 - speech, speech], axis=1)
+
+
+def _chosen(targets: Mapping[str, NDArray[np.float32]], names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    return {name: targets[name] for name in names}

@@ -114,7 +114,7 @@ def _details(data: StudyData, fitted: Mapping[str, FittedTask]) -> dict[str, lis
         scored = scored_rows(item, counting(data.score_masks, item.task))
         if item.task.kind == "binary" and len(scored):
             bins = reliability_bins(scored.target, scored.prediction[:, 1])
-            calibration += [CalibrationBin(item.task.name, *values) for values in bins]
+            calibration += [CalibrationBin(item.task.name, **vars(values)) for values in bins]
         if item.task.kind == "category":
             confusion += confusion_rows(data, item.task, scored, "unseen_recordings")
             if item.task.name == NOISE_TASK:

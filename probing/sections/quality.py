@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ def quality(data: StudyData, module: EnhancementModule) -> dict[str, list[Any]]:
     measures = tuple(name for name in MEASURES if unavailable(name) is None)
     per_system = dict.fromkeys(SYSTEMS, measures)
     pool: ProcessPool[RatingJob, Rated] = ProcessPool(rate_job, len(os.sched_getaffinity(0)))
-    futures = []
+    futures: list[Future[Rated]] = []
     try:
         for start in range(0, len(signals), BATCH):
             batch = signals[start : start + BATCH]

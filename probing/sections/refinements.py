@@ -1,4 +1,4 @@
-"""Beyond single frames and exact weights: smoothing, context, a hidden layer, few bits; what each gains and costs."""
+"""Beyond single frames and exact weights: smoothing, context, a hidden layer, few bits."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from probes.quantization import Precision, QuantizedProbe, quantize_probe
 from probes.reservoir import FrameRows
 from probes.ridge import RidgeProbe
 from probes.selection import RankingSettings, rank
+from probes.selection.ranking import RankingMethod
 from probes.smoothing import leaky_average, smoothing_latency_ms
 from probes.tasks import ProbeTask, select
 from probing.collection import strided_rows
@@ -28,7 +29,7 @@ from probing.outcome import Outcome
 from reports.probing.rows import RefinementEntry
 
 FLOAT_BYTES = 4
-CONTEXT_RANKING = "mutual_information"  # the cheapest one
+CONTEXT_RANKING: RankingMethod = "mutual_information"  # the cheapest one
 Probe = LogisticProbe | RidgeProbe | PerceptronProbe | QuantizedProbe
 
 

@@ -13,9 +13,9 @@ from probes.reservoir import FrameRows
 def stack_context(features: NDArray[Any], utterances: NDArray[Any], frames: int) -> NDArray[Any]:
     """Put the features of the last frames side by side, the newest first.
 
-    Column ``lag * feature_total + feature`` is what the feature was ``lag`` frames ago. Causal, no look-ahead; streaming
-    keeps ``frames - 1`` rows. Before its start an utterance repeats its first frame: rows of zeros would be masks
-    that no gate gives, and would tell the probe that an utterance begins.
+    Column ``lag * feature_total + feature`` is what the feature was ``lag`` frames ago. Causal, no look-ahead;
+    streaming keeps ``frames - 1`` rows. Before its start an utterance repeats its first frame: rows of zeros would be
+    masks that no gate gives, and would tell the probe that an utterance begins.
 
     Args:
         features: every frame of every utterance, shape (row, feature): take a stride after this, not before.

@@ -19,7 +19,7 @@ JITTER = 1e-6
 
 
 def lasso_entry(
-    moments: Moments, alphas: int = 40, weakest: float = 0.02, tol: float = 0.01, max_iter: int = 1000
+    moments: Moments, alphas: int = 40, weakest: float = 0.02, tol: float = 0.003, max_iter: int = 1000
 ) -> NDArray[np.float64]:
     """Find the largest penalty at which each feature takes part.
 
@@ -48,9 +48,8 @@ def lasso_entry(
     factor = torch.linalg.cholesky(torch.from_numpy(gram))
     outputs = torch.linalg.solve_triangular(factor, torch.from_numpy(np.ascontiguousarray(cross)), upper=False).numpy()
     rows = factor.numpy().T
-    penalties = first * np.geomspace(1, weakest, alphas)
-    # Strictly below the first entry of all, so that the feature that defines the grid is in.
-    penalties *= 1 - 1e-9
+    # At the very first nothing is in yet.
+    penalties = first * np.geomspace(1, weakest, alphas + 1)[1:]
     used = np.zeros((cross.shape[0], alphas), dtype=bool)
     for output in range(cross.shape[1]):
         with warnings.catch_warnings():
@@ -73,7 +72,7 @@ def lasso_entry(
 
 
 def entry_order(
-    moments: Moments, alphas: int = 40, weakest: float = 0.02, tol: float = 0.01, max_iter: int = 1000
+    moments: Moments, alphas: int = 40, weakest: float = 0.02, tol: float = 0.003, max_iter: int = 1000
 ) -> NDArray[np.int64]:
     """Order features by entry into the lasso path, equal ones by their largest absolute correlation with an output.
 

@@ -41,7 +41,7 @@ class RankingSettings:
     information_bins: int = 10
     path_alphas: int = 40
     path_weakest: float = 0.02
-    path_tol: float = 0.01
+    path_tol: float = 0.003
     path_max_iter: int = 1000
     elimination_l2: float = 0.1
     elimination_drop: float = 0.1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import zipfile
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,20 +25,27 @@ class TrainingPart(NamedTuple):
         prefix: what the names of its tensors begin with.
         called: what a message calls it.
         key: of the configuration, null without it.
+        in_main_optimizer: whether the optimiser of the network has its parameters too.
     """
 
     prefix: str
     called: str
     key: str
+    in_main_optimizer: bool
 
 
-DISCRIMINATOR = TrainingPart("metric_discriminator.", "a discriminator", "model.objective.metric_discriminator")
-JOINT_PROBES = TrainingPart("joint_probes.", "joint probes", "model.joint_probes")
-TRAINING_PARTS = (DISCRIMINATOR, JOINT_PROBES)
-
+TRAINING_PARTS = (
+    TrainingPart("metric_discriminator.", "a discriminator", "model.objective.metric_discriminator", False),
+    TrainingPart("joint_probes.", "joint probes", "model.joint_probes", True),
+)
 
 # Layers of a gate that had other names in 0.1.0.
 RENAMED = {".gate.input_norm.": ".gate.stem.norm.", ".gate.squeeze.": ".gate.stem.squeeze."}
+
+
+def plain_values(settings: Any) -> Any:
+    """Return settings as mappings, lists and numbers, which torch loads with ``weights_only``; None stays None."""
+    return None if settings is None else json.loads(json.dumps(asdict(settings)))
 
 
 def upgrade_state(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -86,18 +95,40 @@ def check_architecture(stored: Mapping[str, Tensor], expected: Mapping[str, Tens
         )
 
 
-def drop_part(stored: Mapping[str, Tensor], part: TrainingPart) -> tuple[dict[str, Tensor], int]:
-    """Leave out what the network was trained with: enhancing does not need it.
+def drop_unconfigured(
+    stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], resuming: bool
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Leave out what the network was trained with and the configuration has not: enhancing does not need it.
 
     Args:
         stored: state of the checkpoint.
-        part: what to leave out.
+        expected: state of the configured module.
+        resuming: whether the checkpoint's training goes on, with the state of its optimiser.
 
     Returns:
-        The rest, and how many tensors were left out.
+        The rest, and a line about each part that was left out.
+
+    Raises:
+        CheckpointError: if a training cannot go on without the part.
     """
-    kept = {name: value for name, value in stored.items() if not name.startswith(part.prefix)}
-    return kept, len(stored) - len(kept)
+    state, told = dict(stored), []
+    for part in TRAINING_PARTS:
+        if any(name.startswith(part.prefix) for name in expected):
+            continue
+        kept = {name: value for name, value in state.items() if not name.startswith(part.prefix)}
+        dropped = len(state) - len(kept)
+        if dropped and resuming and part.in_main_optimizer:
+            raise CheckpointError(
+                f"--ckpt_path: a training with {part.called} cannot be resumed while {part.key} is null; "
+                "--model.initial_weights starts a new one from its weights"
+            )
+        if dropped:
+            told.append(
+                f"the checkpoint has {part.called} ({dropped} tensors), {part.key} is null: left out, the enhancement "
+                "network is loaded"
+            )
+        state = kept
+    return state, told
 
 
 def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:

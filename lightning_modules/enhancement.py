@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,25 +10,23 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
 from lightning_modules.checkpoints import (
-    DISCRIMINATOR,
-    JOINT_PROBES,
-    CheckpointError,
     check_architecture,
-    drop_part,
+    drop_unconfigured,
+    plain_values,
     read_initial_weights,
     upgrade_state,
 )
 from lightning_modules.discriminator import MetricDiscriminator
-from lightning_modules.joint_probes import JointProbes, JointProbeSettings
+from lightning_modules.joint_probes import JointProbes, JointProbeSettings, check_gates
 from lightning_modules.metric_training import MetricTraining
 from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective, ObjectiveSettings
 from lightning_modules.pesq_pool import MetricError
 from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, PruningSettings
-from lightning_modules.schedule import warmup_cosine
+from lightning_modules.schedule import decay_groups, warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.stft import Stft
@@ -97,10 +94,10 @@ class EnhancementModule(LightningModule):
         for name, value in {"weight_decay": weight_decay, "warmup_steps": warmup_steps}.items():
             if value < 0:
                 raise ValueError(f"model.{name} must not be negative, got {value}")
-        # plain values: torch loads them with weights_only
-        joint = None if joint_probes is None else asdict(joint_probes)
-        self.save_hyperparameters({"objective": asdict(objective), "pruning": asdict(pruning), "joint_probes": joint})
-        self.save_hyperparameters(ignore=["network", "grid", "objective", "pruning", "joint_probes"])
+        # first what is a value already: what is ignored here is dropped from what was saved before
+        settings = {"objective": objective, "pruning": pruning, "joint_probes": joint_probes}
+        self.save_hyperparameters(ignore=["network", "grid", *settings])
+        self.save_hyperparameters({name: plain_values(value) for name, value in settings.items()})
         self.network = network
         self.stft = Stft(grid)
         self.objective = EnhancementObjective(objective, self.stft)
@@ -213,10 +210,10 @@ class EnhancementModule(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Return AdamW with warm-up and cosine decay over the whole training."""
-        groups = self._parameter_groups(self.network, self.learning_rate)  # a discriminator has its own optimiser
+        groups = decay_groups(self.network, self.learning_rate)  # a discriminator has its own optimiser
         if self.joint_probes is not None:
             factor = self.joint_probes.settings.learning_rate_factor
-            groups += self._parameter_groups(self.joint_probes, factor * self.learning_rate)
+            groups += decay_groups(self.joint_probes, factor * self.learning_rate)
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
         schedule = partial(
             warmup_cosine,
@@ -226,13 +223,6 @@ class EnhancementModule(LightningModule):
         )
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-    def _parameter_groups(self, module: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
-        """Return the parameters of a module in two groups: norms, biases and shifts are not decayed."""
-        parameters = list(module.parameters())
-        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
-        rest = [parameter for parameter in parameters if parameter.ndim <= 1]
-        return [{"params": decayed, "lr": learning_rate}, {"params": rest, "lr": learning_rate, "weight_decay": 0.0}]
 
     def check_devices(self, count: int) -> None:
         """Refuse several devices for a discriminator.
@@ -295,39 +285,13 @@ class EnhancementModule(LightningModule):
             CheckpointError: if the checkpoint does not fit, or a training with joint probes is resumed without them.
         """
         state = upgrade_state(checkpoint["state_dict"], self.state_dict())
-        for part, configured in ((DISCRIMINATOR, self.metric_discriminator), (JOINT_PROBES, self.joint_probes)):
-            if configured is not None:
-                continue
-            state, dropped = drop_part(state, part)
-            if dropped and part is JOINT_PROBES and self._fitting:  # their moments are in the optimiser's state
-                raise CheckpointError(
-                    f"--ckpt_path: a training with joint probes cannot be resumed while {part.key} is null; "
-                    "--model.initial_weights starts a new one from its weights"
-                )
-            if dropped:
-                rank_zero_warn(
-                    f"the checkpoint has {part.called} ({dropped} tensors), {part.key} is null: left out, the "
-                    "enhancement network is loaded"
-                )
+        state, told = drop_unconfigured(state, self.state_dict(), resuming=self._fitting)
+        for line in told:
+            rank_zero_warn(line)
         checkpoint["state_dict"] = state
         check_architecture(state, self.state_dict())
         if self._metric_training is not None:
             self._metric_training.load_state_dict(checkpoint["metric_training"])
-
-
-def check_gates(network: ConvFSENet) -> None:
-    """Check that the masks of a network can be trained to tell something.
-
-    Raises:
-        ValueError: if they do not depend on the signal.
-    """
-    if not network.gated:
-        raise ValueError("model.joint_probes needs channel masks, and model.network.init_args.gated is false")
-    if network.gate_settings.decision != "frame":
-        raise ValueError(
-            "model.joint_probes needs masks that depend on the signal (model.network.init_args.gate.decision: frame), "
-            f"got decision '{network.gate_settings.decision}'"
-        )
 
 
 def enhancement_module(pl_module: LightningModule) -> EnhancementModule:

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from networks.conv_fsenet import ConvFSENet
+
 KEY = "model.joint_probes"
 JointKind = Literal["binary", "category", "value"]
 
@@ -174,6 +176,21 @@ class JointProbes(nn.Module):
         """Return what the losses add to the loss of the network."""
         parts = [task.weight * losses[f"joint_{task.name}_loss"] for task in self.settings.tasks]
         return self.settings.weight * torch.stack(parts).sum()
+
+
+def check_gates(network: ConvFSENet) -> None:
+    """Check that the masks of a network can be trained to tell something.
+
+    Raises:
+        ValueError: if they do not depend on the signal.
+    """
+    if not network.gated:
+        raise ValueError("model.joint_probes needs channel masks, and model.network.init_args.gated is false")
+    if network.gate_settings.decision != "frame":
+        raise ValueError(
+            "model.joint_probes needs masks that depend on the signal (model.network.init_args.gate.decision: frame), "
+            f"got decision '{network.gate_settings.decision}'"
+        )
 
 
 def select_frames(task: JointTask, targets: Mapping[str, Tensor], shape: tuple[int, int]) -> tuple[Tensor, Tensor]:

@@ -1,8 +1,11 @@
-"""Learning-rate schedule: linear warm-up, then a cosine to a small share of the peak."""
+"""What the optimiser is given: a learning rate with linear warm-up, then a cosine to a small share; groups of decay."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
+
+from torch import nn
 
 
 def warmup_cosine(step: int, warmup_steps: int, total_steps: int, final_share: float) -> float:
@@ -22,3 +25,11 @@ def warmup_cosine(step: int, warmup_steps: int, total_steps: int, final_share: f
         return (step + 1) / warmup_steps
     progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
     return final_share + (1.0 - final_share) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def decay_groups(module: nn.Module, learning_rate: float) -> list[dict[str, Any]]:
+    """Return the parameters of a module in two groups of an optimiser: norms, biases and shifts are not decayed."""
+    parameters = list(module.parameters())
+    decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+    rest = [parameter for parameter in parameters if parameter.ndim <= 1]
+    return [{"params": decayed, "lr": learning_rate}, {"params": rest, "lr": learning_rate, "weight_decay": 0.0}]

@@ -174,9 +174,7 @@ def _read_probe(name: str, given: Mapping[str, Any], tensors: Mapping[str, NDArr
             raise ValueError(f"{name}.{part} must be {np.dtype(kind)}, got {arrays[part].dtype}")
     settings: dict[str, Any] = {key: given[key] for key in METADATA} | {"classes": tuple(map(str, given["classes"]))}
     try:
-        return DeployedProbe(
-            features=arrays["features"], weights=arrays["weights"], bias=arrays["bias"], **settings
-        )
+        return DeployedProbe(features=arrays["features"], weights=arrays["weights"], bias=arrays["bias"], **settings)
     except ValueError as error:
         raise ValueError(f"probe '{name}': {error}") from error
 

@@ -144,7 +144,7 @@ class HeldOutProblem:
         return fitted.answer(outputs, self.task, self._classes)
 
     def _target(self, rows: FrameRows) -> NDArray[Any]:
-        encoded = self.task.encode(rows.targets[self.task.name])
+        encoded = self.task.encode(rows.targets[self.task.target])
         return self.task.decode(encoded) if self.task.kind == "value" else np.searchsorted(self._classes, encoded)
 
     def _scores(self, answer: NDArray[np.float64], rows: FrameRows) -> dict[str, float]:

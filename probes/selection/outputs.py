@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.fitting import fold_moments
+from probes.fitting import counting, fold_moments
 from probes.moments import Moments, scale_of
 from probes.reservoir import FrameRows
-from probes.tasks import ProbeTask, select
+from probes.tasks import ProbeTask
 
 
 def counting_rows(rows: FrameRows, task: ProbeTask) -> FrameRows:
@@ -26,10 +26,10 @@ def counting_rows(rows: FrameRows, task: ProbeTask) -> FrameRows:
     Raises:
         ValueError: if no row counts, or the target does not fit the kind of the task.
     """
-    counts = select(rows.targets, task) if len(rows) else np.zeros(0, dtype=bool)
-    if not counts.any():
+    counted = counting(rows, task)
+    if not len(counted):
         raise ValueError(f"task {task.name!r} needs rows with a known target, got none among {len(rows)} rows")
-    return rows if counts.all() else rows.take(counts)
+    return counted
 
 
 def linear_outputs(task: ProbeTask, rows: FrameRows) -> NDArray[np.float64]:

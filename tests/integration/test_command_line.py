@@ -128,6 +128,45 @@ def test_resuming_continues_with_the_same_losses(
     assert all(torch.equal(last[name], again[name]) for name in last)
 
 
+def test_joint_training_starts_from_a_trained_network_and_is_scored_without_its_heads(
+    finished: subprocess.CompletedProcess[str],
+    workspace: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    start = workspace / "runs/smoke/version_0/checkpoints/last.ckpt"
+    arguments = settings(workspace)
+    config = Path(arguments[1])
+    config.write_text(config.read_text().replace("name: smoke", "name: joint"))
+    overlay = f"--config={REPOSITORY / 'configs' / 'joint' / 'joint_02.yaml'}"
+    short = ("--trainer.max_epochs=1", "--data.train_mixtures=30")
+    in_process("fit", *arguments, overlay, f"--model.initial_weights={start}", *short, monkeypatch=monkeypatch)
+    run = workspace / "runs" / "joint" / "version_0"
+    rows = logged(run)
+    tasks = ("vad", "voicing", "noise_class", "snr_db", "f0_hz")
+    for row in (row for row in rows if row["train/loss"]):
+        joint = sum(float(row[f"train/joint_{task}_loss"]) for task in tasks)
+        total = float(row["train/enhancement_loss"]) + 10 * float(row["train/sparsity_loss"]) + 0.02 * joint
+        assert float(row["train/loss"]) == pytest.approx(total, rel=1e-4)
+    (validated,) = (row for row in rows if row["val/loss"])
+    assert all(float(validated[f"val/joint_{task}_loss"]) > 0 for task in tasks)
+    assert np.isfinite(float(validated["probes/vad/balanced_accuracy"]))  # of a fresh probe
+    first = next(float(row["train/spectral_loss"]) for row in rows if row["train/spectral_loss"])
+    untrained = next(
+        float(row["train/spectral_loss"])
+        for row in logged(workspace / "runs" / "smoke" / "version_0")
+        if row["train/spectral_loss"]
+    )
+    assert first < untrained
+
+    trained = run / "checkpoints" / "last.ckpt"
+    with pytest.warns(UserWarning, match="the checkpoint has joint probes"):
+        in_process("validate", *arguments, f"--ckpt_path={trained}", monkeypatch=monkeypatch)
+    code, message = refusal("fit", *arguments, f"--ckpt_path={trained}", monkeypatch=monkeypatch, capsys=capsys)
+    assert code != 0
+    assert "--model.initial_weights" in message
+
+
 def test_test_scores_the_test_split(
     finished: subprocess.CompletedProcess[str], workspace: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +225,8 @@ def refusal(*arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         ("--torch_threads=0", "torch_threads"),
         ("--data.root=nowhere", "data.root"),
         ("--ckpt_path=nowhere.ckpt", "nowhere.ckpt"),
+        ("--model.initial_weights=nowhere.ckpt", "model.initial_weights: no such file 'nowhere.ckpt'"),
+        ("--model.joint_probes.tasks=[{name: noise_class, kind: category}]", "joint_probes.tasks[noise_class].classes"),
     ],
 )
 def test_bad_settings_are_refused_by_name(

@@ -103,7 +103,6 @@ class StudyRun:
             raise CheckpointError("model.network.gated is false: a dense network has no masks to probe")
         untrained = copy.deepcopy(module.network)
         load_weights(module, self.request.checkpoint)
-        module.requires_grad_(False)
         loaders = study_loaders(data, settings.split, settings.mixtures, settings.fit_noise_share)
         some = next(iter(loaders["fit"]))["noisy"]
         untrained = untrained_twin(untrained, module.network, module.stft, some)

@@ -52,7 +52,7 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     comparison = _Entries(data, rows)
     for estimator in usable(DEDICATED)[0]:
         outcome.say(f"timing {estimator.name}")
-        cost = estimator_cost(estimator, timed, data.grid).microseconds_per_hop
+        cost = estimator_cost(estimator, timed, data.grid).process_microseconds_per_hop
         note = f"look-ahead {estimator.lookahead_ms:.0f} ms" if np.isfinite(estimator.lookahead_ms) else "whole file"
         estimates = found.estimates[estimator.name]
         outcome.add({"estimators": list(comparison.dedicated(estimator, estimates, cost, note))})
@@ -138,13 +138,13 @@ class _Entries:
             yield EstimatorEntry(task.name, name, metric, value, low, high, cost, shared, note)
 
     def _probe_cost(self, tasks: tuple[str, ...]) -> float:
-        """Microseconds per hop of the probes of some tasks together."""
+        """Microseconds of a processor per hop, of the probes of some tasks together."""
         probes = [self.data.mask_fits[name].probe for name in tasks]
         coef = np.vstack([np.atleast_2d(probe.coef_) for probe in probes if probe is not None])
         intercepts = np.concatenate([np.atleast_1d(probe.intercept_) for probe in probes if probe is not None])
         mixtures = np.unique(self.rows.utterances)[: self.data.settings.timed_mixtures]
         masks = [self.rows.dense(np.flatnonzero(self.rows.utterances == mixture)) for mixture in mixtures]
-        return probe_cost(masks, coef, intercepts).microseconds_per_hop
+        return probe_cost(masks, coef, intercepts).process_microseconds_per_hop
 
 
 def _posterior(probability: NDArray[Any]) -> NDArray[np.float64]:

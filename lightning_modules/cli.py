@@ -15,12 +15,14 @@ def main() -> None:
     from datamodules.shards.store import ShardError
     from lightning_modules.checkpoints import CheckpointError
     from lightning_modules.enhancement_cli import ConfigError, run
+    from lightning_modules.joint_probes import JointTargetError
     from lightning_modules.pesq_pool import MetricError
     from reports.quality_scores import ScoresError
 
+    refusals = (ConfigError, CorpusError, ShardError, CheckpointError, JointTargetError, MetricError, ScoresError)
     try:
         run()
-    except (ConfigError, CorpusError, ShardError, CheckpointError, MetricError, ScoresError) as error:
+    except refusals as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -16,6 +16,10 @@ KEY = "model.joint_probes"
 JointKind = Literal["binary", "category", "value"]
 
 
+class JointTargetError(ValueError):
+    """Targets of a batch that joint training cannot use; the message names the task."""
+
+
 @dataclass(frozen=True)
 class JointTask:
     """One target that the masks are trained to tell.
@@ -161,7 +165,7 @@ class JointProbes(nn.Module):
             Logged name (``joint_<task>_loss``) to a scalar, unweighted.
 
         Raises:
-            ValueError: if a target is missing or holds values that its kind does not allow.
+            JointTargetError: if a target is missing or holds values that its kind does not allow.
         """
         predictions = self(channel_masks)
         shape = channel_masks.shape[0], channel_masks.shape[-1]
@@ -207,7 +211,7 @@ def select_frames(task: JointTask, targets: Mapping[str, Tensor], shape: tuple[i
         Encoded target, finite everywhere, and whether a frame counts; both of shape (batch, frame).
 
     Raises:
-        ValueError: if a target is missing, of another shape, or holds values that its kind does not allow.
+        JointTargetError: if a target is missing, of another shape, or holds values that its kind does not allow.
 
     Example:
         >>> targets = {"f0_hz": torch.tensor([[160.0, torch.nan, 80.0]]), "voicing": torch.tensor([[1.0, 1.0, 0.0]])}
@@ -228,7 +232,7 @@ def select_frames(task: JointTask, targets: Mapping[str, Tensor], shape: tuple[i
 
 def _on_frames(name: str, task: JointTask, targets: Mapping[str, Tensor], shape: tuple[int, int]) -> Tensor:
     if name not in targets:
-        raise ValueError(
+        raise JointTargetError(
             f"{KEY}.tasks[{task.name}]: the batch has no target '{name}', only {', '.join(sorted(targets)) or 'none'}; "
             "data.targets must compute it, in training mixtures too"
         )
@@ -236,7 +240,7 @@ def _on_frames(name: str, task: JointTask, targets: Mapping[str, Tensor], shape:
     if values.ndim == 1:
         values = values[:, None].expand(shape)
     if values.shape != shape:
-        raise ValueError(
+        raise JointTargetError(
             f"{KEY}.tasks[{task.name}]: target '{name}' must have shape (batch, frame) = {shape} or (batch,), "
             f"got {tuple(values.shape)}"
         )
@@ -257,7 +261,7 @@ def _check_values(task: JointTask, values: Tensor, counts: Tensor) -> None:
         return
     wrong &= counts
     if wrong.any():
-        raise ValueError(f"{KEY}.tasks[{task.name}]: values must be {expected}, got {values[wrong][0].item():g}")
+        raise JointTargetError(f"{KEY}.tasks[{task.name}]: values must be {expected}, got {values[wrong][0].item():g}")
 
 
 def _errors(task: JointTask, predicted: Tensor, values: Tensor) -> Tensor:

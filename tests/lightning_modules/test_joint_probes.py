@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_modules.checkpoints import CheckpointError, read_initial_weights
 from lightning_modules.enhancement import EnhancementModule
-from lightning_modules.joint_probes import JointProbes, JointProbeSettings, JointTask, select_frames
+from lightning_modules.joint_probes import JointProbes, JointProbeSettings, JointTargetError, JointTask, select_frames
 from networks.conv_fsenet import ConvFSENet
 from networks.gate_settings import GateSettings
 from networks.gating import ChannelGate
@@ -317,7 +317,7 @@ def test_settings_out_of_range_are_refused(settings: dict, message: str) -> None
 )
 def test_targets_that_do_not_fit_are_named(change: dict, message: str) -> None:
     targets = {name: values for name, values in (make_targets() | change).items() if values is not None}
-    with pytest.raises(ValueError, match=rf"model\.joint_probes\.{message}"):
+    with pytest.raises(JointTargetError, match=rf"model\.joint_probes\.{message}"):
         make_probes().losses(make_masks(), targets)
 
 

@@ -6,10 +6,10 @@
 #: PYTHON    interpreter of the environment, 3.11 to 3.13 (default: the first of python3, python3.12, 3.13, 3.11 that fits)
 #: VENV      folder of the environment (default: .venv)
 #: CONFIG    configuration of resume and evaluate (default: configs/quickstart.yaml), and sweep (configs/corpus.yaml)
-#: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last)
-#: ROOT      corpus folder of train-corpus and sweep, the one with speech.csv
+#: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last); of probe: a file
+#: ROOT      corpus folder of train-corpus, sweep and probe, the one with speech.csv
 #: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
-#: OUT       folder of sweep (default: runs/sweep)
+#: OUT       folder of sweep (default: runs/sweep) and probe (default: runs/probing)
 #: JOBS      trainings of sweep at a time, which share the cores (default: 1)
 #: WORKERS   processes that share the tests, 0 for none (default: 2)
 #: ARGS      more arguments for the lightning command, pytest or `make lock`
@@ -35,7 +35,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep resume evaluate smoke lint format test lock clean distclean \
+.PHONY: help install train train-corpus sweep probe resume evaluate smoke lint format test lock clean distclean \
 	check-config check-root
 
 help: ## Show this
@@ -55,6 +55,10 @@ train-corpus: check-root install ## Train on recordings: make train-corpus ROOT=
 sweep: CONFIG = configs/corpus.yaml
 sweep: check-config $(if $(filter file,$(origin CONFIG)),check-root) install ## Compare networks of several costs: make sweep ROOT=/folder/of/the/corpus
 	$(BIN)/dyncp sweep --config "$(CONFIG)" --out "$(OUT)" --jobs $(JOBS) $(OVERLAYS) -- $(if $(ROOT),--data.root "$(ROOT)") $(ARGS)
+
+probe: OUT = runs/probing
+probe: install ## Find out what the masks of CKPT know: make probe CKPT=runs/.../last.ckpt ROOT=/folder/of/the/corpus
+	$(BIN)/dyncp probe --checkpoint "$(CKPT)" --out "$(OUT)" -- $(if $(ROOT),--data.root "$(ROOT)") $(ARGS)
 
 resume: check-config install ## Go on with the newest run of CONFIG
 	$(BIN)/lightning fit --config "$(CONFIG)" --ckpt_path last $(ARGS)
@@ -91,7 +95,7 @@ COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version
 
 lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
 	$(PIP) --require-hashes -r requirements-uv.lock
-	$(COMPILE) --extra wandb --extra stoi --extra shards --extra losses --extra dnsmos --extra dev pyproject.toml -o requirements.lock
+	$(COMPILE) --extra wandb --extra stoi --extra shards --extra losses --extra dnsmos --extra estimators --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group uv -o requirements-uv.lock
 	$(COMPILE) --group pesq --constraint requirements.lock -o requirements-pesq.lock
 

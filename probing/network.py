@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import yaml
 
 from datamodules.enhancement_data import EnhancementDataModule
 from lightning_modules.checkpoints import CheckpointError, check_file
 from lightning_modules.enhancement import EnhancementModule
-from lightning_modules.enhancement_cli import run
+from lightning_modules.enhancement_cli import ConfigError, merged_settings, run
 
-WITHOUT_LOGS = ("--trainer.logger", "false", "--trainer.callbacks", "null")
+OF_SUBCOMMANDS = ("ckpt_path", "weights_only", "verbose")  # saved by a run; they say nothing of network or data
 
 
 def config_of(checkpoint: Path) -> Path:
@@ -31,13 +34,27 @@ def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, En
     """Build network and data, with random weights that depend on the seed of the configuration.
 
     Args:
-        config: of a run.
+        config: of a run, or one that a run has saved.
         arguments: of ``lightning fit`` that override it.
 
     Raises:
         ConfigError: if a value is refused.
     """
-    built = run(["--config", str(config), *arguments, *WITHOUT_LOGS], execute=False)
+    with tempfile.TemporaryDirectory() as folder:
+        trained = Path(folder) / "config.yaml"
+        written = yaml.safe_load(config.read_text(encoding="utf-8"))
+        if not isinstance(written, dict):
+            raise ConfigError(f"{config}: expected a mapping of settings")
+        trained.write_text(yaml.safe_dump({key: value for key, value in written.items() if key not in OF_SUBCOMMANDS}))
+        try:
+            settings = merged_settings(["--config", str(trained), *arguments])
+        except ConfigError as error:
+            raise ConfigError(f"{config}: {error}") from error
+    settings["trainer"] |= {"logger": False, "callbacks": None}  # nothing is trained or logged
+    with warnings.catch_warnings():
+        # Lightning warns where the process has arguments of its own; these are of another command.
+        warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+        built = run(settings, execute=False)
     return built.model.eval(), built.datamodule
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from probes.fitting import FitSettings
@@ -139,16 +140,14 @@ def read_settings(path: Path) -> StudySettings:
     """
     if not path.is_file():
         raise ValueError(f"--study: no file '{path}'; expected one such as configs/probing/study.yaml")
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: expected a mapping of settings, got {type(content).__name__}")
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(StudySettings, "study")
     try:
-        parsed = parser.parse_object({"study": _mapping(path)})
+        parsed = parser.parse_object({"study": content})
+        settings: StudySettings = parser.instantiate_classes(parsed).study
     except (ArgumentError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: {error}") from error
-    return parser.instantiate_classes(parsed).study
-
-
-def _mapping(path: Path) -> object:
-    import yaml
-
-    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return settings

@@ -29,6 +29,7 @@ class StudyIdentity:
         checkpoint: path, as given.
         sha256: of the checkpoint.
         config: path of the configuration.
+        config_sha256: of its content.
         arguments: that override it.
         settings: of the study, as plain values.
     """
@@ -36,13 +37,15 @@ class StudyIdentity:
     checkpoint: str
     sha256: str
     config: str
+    config_sha256: str
     arguments: tuple[str, ...]
     settings: Mapping[str, Any]
 
     @property
     def digest(self) -> str:
         """Hash of everything that changes a number."""
-        text = json.dumps([self.sha256, self.arguments, self.settings], sort_keys=True, default=str)
+        parts = [self.sha256, self.config_sha256, self.arguments, self.settings]
+        text = json.dumps(parts, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -55,9 +58,11 @@ def identify(checkpoint: Path, config: Path, arguments: Iterable[str], settings:
         arguments: that override the configuration.
         settings: of the study.
     """
-    with checkpoint.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return StudyIdentity(str(checkpoint), sha256, str(config), tuple(arguments), asdict(settings))
+    hashes = []
+    for path in (checkpoint, config):
+        with path.open("rb") as file:
+            hashes.append(hashlib.file_digest(file, "sha256").hexdigest())
+    return StudyIdentity(str(checkpoint), hashes[0], str(config), hashes[1], tuple(arguments), asdict(settings))
 
 
 class StudyState:
@@ -85,8 +90,8 @@ class StudyState:
         self._path = out / STATE
         self._content: dict[str, Any] = {"digest": digest, "sections": {}, "seconds": {}}
         if self._path.is_file() and not anew:
-            stored = json.loads(self._path.read_text(encoding="utf-8"))
-            if stored.get("digest") != digest:
+            stored = _read(self._path)
+            if stored["digest"] != digest:
                 raise StudyError(
                     f"--out: {out} holds a study of another checkpoint or with other settings; name another folder, "
                     "or give --anew to replace it"
@@ -117,6 +122,21 @@ class StudyState:
         self.note_seconds(section, seconds)
         with replacing(self._path) as part:
             part.write_text(json.dumps(self._content, indent=1), encoding="utf-8")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read a state.
+
+    Raises:
+        StudyError: if the file is none.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not {"digest", "sections", "seconds"} <= set(content):
+        raise StudyError(f"{path}: not the state of a study; give --anew to begin again")
+    return content
 
 
 class Tables:

@@ -18,8 +18,9 @@ from networks.gate_settings import GateSettings
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((REPOSITORY / "configs").glob("*.yaml"))
 BASE = REPOSITORY / "configs" / "corpus.yaml"
-# Files in folders hold what differs from the base; a W&B sweep, which has a command, is another kind of file.
-FOLDERS = sorted((REPOSITORY / "configs").glob("*/**/*.yaml"))
+# Files in folders hold what differs from the base; a W&B sweep, which has a command, is another kind of file, and so
+# are the settings of `dyncp probe` (tests/probing/test_settings.py).
+FOLDERS = sorted(set((REPOSITORY / "configs").glob("*/**/*.yaml")) - set((REPOSITORY / "configs").glob("probing/*")))
 SWEEPS = [path for path in FOLDERS if "command" in yaml.safe_load(path.read_text())]
 OVERLAYS = [path for path in FOLDERS if path not in SWEEPS]
 UTILIZATION = {"50": 0.5, "25": 0.25, "12": 0.125}

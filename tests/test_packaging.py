@@ -47,6 +47,7 @@ def test_locks_satisfy_the_project(project: dict[str, Any]) -> None:
             *extras["shards"],
             *extras["losses"],
             *extras["dnsmos"],
+            *extras["estimators"],
             *extras["dev"],
         ],
         "requirements-pesq.lock": [*extras["pesq"], *project["dependency-groups"]["pesq"]],

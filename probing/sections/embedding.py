@@ -11,6 +11,7 @@ from sklearn.manifold import TSNE
 from probing.data import StudyData
 from reports.probing.rows import EmbeddingPoint
 
+FEWEST_POINTS = 4
 PCA_DIMENSIONS = 50  # before t-SNE, as its authors do: less noise and time
 
 
@@ -20,6 +21,11 @@ def embedding(data: StudyData) -> dict[str, list[Any]]:
     generator = np.random.default_rng(settings.intervals.seed)
     count = min(settings.embedding_frames, len(rows))
     drawn = rows.take(np.sort(generator.choice(len(rows), count, replace=False)))
+    # Equal masks once: t-SNE has no place for points without distance, and scikit-learn's tree crashes on them.
+    drawn = drawn.take(np.sort(np.unique(drawn.stored, axis=0, return_index=True)[1]))
+    count = len(drawn)
+    if count < FEWEST_POINTS:
+        return {}
     features = drawn.features.astype(np.float32)
     dimensions = min(PCA_DIMENSIONS, *features.shape)
     reduced = PCA(dimensions, svd_solver="randomized", random_state=settings.intervals.seed).fit_transform(features)

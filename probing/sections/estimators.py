@@ -45,12 +45,15 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     signals = score.signals[:count]
     wanted: list[str] = [name for name in ("vad", "f0_hz") if name in data.mask_fits]
     utterances = ((item.noisy, _chosen(item.targets, wanted), index) for index, item in enumerate(signals))
+    chosen = tuple(estimator for estimator in DEDICATED if estimator.task in wanted)
+    if not chosen:
+        return
     outcome.say(f"estimating {count} mixtures")
-    found = compare(utterances, DEDICATED, data.grid, workers=len(os.sched_getaffinity(0)))
+    found = compare(utterances, chosen, data.grid, workers=len(os.sched_getaffinity(0)))
     outcome.told["estimators_left_out"] = found.left_out
     timed = [item.noisy for item in signals[: data.settings.timed_mixtures]]
     comparison = _Entries(data, rows)
-    for estimator in usable(DEDICATED)[0]:
+    for estimator in usable(chosen)[0]:
         outcome.say(f"timing {estimator.name}")
         cost = estimator_cost(estimator, timed, data.grid).process_microseconds_per_hop
         note = f"look-ahead {estimator.lookahead_ms:.0f} ms" if np.isfinite(estimator.lookahead_ms) else "whole file"

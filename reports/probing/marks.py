@@ -72,7 +72,7 @@ TASKS = {
     "si_sdr_db": "SI-SDR",
     "speaker": "speaker",
 }
-METRICS = {"r2": "R²", "r2_octave": "R² of octaves", "auroc": "area under ROC", "f1": "F1"}
+METRICS = {"r2": "R²", "r2_octave": "R² of octaves", "auroc": "area under ROC", "f1": "F1", "ece": "calibration error"}
 # Of several scores of a task, the first of these is drawn: those that chance cannot inflate come first.
 SHARES = ("balanced_accuracy", "accuracy", "auroc", "f1")
 R2S = ("r2", "r2_octave")

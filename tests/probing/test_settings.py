@@ -1,0 +1,61 @@
+"""Settings of a study: the file lists the defaults, and what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from probing.settings import StudySettings, read_settings
+
+FILE = Path(__file__).resolve().parents[2] / "configs" / "probing" / "study.yaml"
+
+
+def plain(value: Any) -> Any:
+    """Sequences of any kind as lists, objects as mappings."""
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return {name: plain(item) for name, item in vars(value).items()} if hasattr(value, "__dict__") else value
+
+
+def test_the_file_lists_all_defaults() -> None:
+    assert plain(read_settings(FILE)) == plain(StudySettings())
+    assert set(yaml.safe_load(FILE.read_text())) == set(vars(StudySettings()))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ({"frame_strid": 3}, "frame_strid"),
+        ({"split": "train"}, "split"),
+        ({"fit_noise_share": 1.0}, "fit_noise_share must lie in"),
+        ({"frame_stride": 0}, "frame_stride must be positive"),
+        ({"mixtures": {"fit": 0}}, "mixtures.fit must be positive"),
+        ({"block_tasks": ["tilt"]}, "block_tasks: 'tilt' is none of the tasks"),
+        ({"tasks": [{"name": "vad", "kind": "binary"}] * 2}, "distinct names"),
+        ({"tasks": [{"name": "vad", "kind": "colour"}]}, "kind"),
+        ({"intervals": {"resamples": "many"}}, "resamples"),
+        ([1, 2], "mapping"),
+    ],
+)
+def test_a_wrong_value_is_named_with_the_file(content: Any, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match=expected) as refused:
+        read_settings(path)
+    assert str(path) in str(refused.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"--study: no file .*none\.yaml"):
+        read_settings(tmp_path / "none.yaml")
+
+
+def test_what_is_not_written_keeps_its_default(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_text("mixtures: {fit: 24}\n")
+    settings = read_settings(path)
+    assert (settings.mixtures.fit, settings.mixtures.score) == (24, StudySettings().mixtures.score)
+    assert settings.tasks == StudySettings().tasks

@@ -17,15 +17,18 @@ from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback
 from callbacks.figure_log import log_figure
+from callbacks.probe_figures import probe_figures
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
-from probes.features import log_energy_features, log_magnitude_features, mask_features
+from probes.features import feature_names, log_energy_features, log_magnitude_features, mask_features
 from probes.logistic import DEFAULT_LOGISTIC_L2
 from probes.report import log_keys
+from probes.results import ProbeResult
 from probes.ridge import DEFAULT_RIDGE_L2
 from probes.suite import ProbeSuite
 from probes.tasks import ProbeTask
 from reports.overview import Overview, draw_overview
 
+NOISE_CLASS = "noise_class"  # target, and what mixtures call its name
 FeatureMap = Callable[[Enhancement], NDArray[Any]]
 FEATURES: dict[str, FeatureMap] = {
     "masks": lambda enhancement: mask_features(enhancement.channel_masks),
@@ -70,6 +73,8 @@ class MaskProbing(EvaluationCallback):
         logistic_l2: strengths to choose from for classes; null takes those of :class:`probes.logistic.LogisticProbe`.
         controls: fit the log-magnitude and log-energy probes too.
         figures: draw the overview of the first scored mixture each time.
+        details_every_n_epochs: also draw scores, errors and weights of the probes this often, and in the last
+            validation; null never does.
         seed: of the drawn frames and the shuffled labels.
 
     Raises:
@@ -87,12 +92,15 @@ class MaskProbing(EvaluationCallback):
         logistic_l2: list[float] | None = None,
         controls: bool = True,
         figures: bool = True,
+        details_every_n_epochs: int | None = 4,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if not tasks:
             raise ValueError("MaskProbing.tasks must list at least one task")
         numbers = {"every_n_epochs": every_n_epochs, "frame_stride": frame_stride, "logistic_rows": logistic_rows}
+        if details_every_n_epochs is not None:
+            numbers["details_every_n_epochs"] = details_every_n_epochs
         for name, number in numbers.items():
             if number < 1:
                 raise ValueError(f"MaskProbing.{name} must be positive, got {number}")
@@ -105,9 +113,12 @@ class MaskProbing(EvaluationCallback):
         self.logistic_l2 = DEFAULT_LOGISTIC_L2 if logistic_l2 is None else tuple(logistic_l2)
         self.controls = controls
         self.figures = figures
+        self.details_every_n_epochs = details_every_n_epochs
         self.seed = seed
         self._suites: dict[str, ProbeSuite] = {}
         self._control_keys: dict[str, float] = {}
+        self._results: dict[str, list[ProbeResult]] = {}
+        self._class_names: dict[str, dict[int, str]] = {}
         self._example: tuple[dict[str, Any], Enhancement] | None = None
         self._utterances = {"fit": 0, "score": 0}
         self._seconds = 0.0
@@ -158,6 +169,10 @@ class MaskProbing(EvaluationCallback):
         first = self._utterances[part]
         utterance_ids = np.repeat(np.arange(first, first + num_utterances), num_frames)
         self._utterances[part] += num_utterances
+        if part == "score" and NOISE_CLASS in batch["targets"]:
+            labels = batch["targets"][NOISE_CLASS].tolist()
+            named = zip(map(int, labels), batch["mixture"][NOISE_CLASS], strict=True)
+            self._class_names.setdefault(NOISE_CLASS, {}).update(named)
         for name, suite in self._suites.items():
             add = suite.add_score if part == "score" else suite.add_fit
             add(FEATURES[name](enhancement), targets, utterance_ids)
@@ -179,10 +194,11 @@ class MaskProbing(EvaluationCallback):
         # their time on two cores. The large systems are torch's, with the threads that training has.
         with threadpool_limits(1, user_api="blas"):
             for name, suite in self._suites.items():
+                self._results[name] = suite.run()  # those of controls serve later validations too
                 if name == "masks":
-                    keys = log_keys(suite.run())
+                    keys = log_keys(self._results[name])
                 else:
-                    self._control_keys |= log_keys(suite.run(), prefix=f"controls/{name}")
+                    self._control_keys |= log_keys(self._results[name], prefix=f"controls/{name}")
         finished = time.perf_counter()
         self._seconds += finished - started
         keys |= self._control_keys
@@ -193,6 +209,23 @@ class MaskProbing(EvaluationCallback):
         pl_module.log_dict(keys, rank_zero_only=True)
         if self.figures and self._example is not None and trainer.is_global_zero and trainer.log_dir is not None:
             self._draw(trainer, pl_module, Path(trainer.log_dir))
+            if self._details_due(trainer):
+                self._draw_details(trainer, pl_module, Path(trainer.log_dir))
+
+    def _details_due(self, trainer: Trainer) -> bool:
+        """Tell whether this validation draws more than the overview."""
+        if self.details_every_n_epochs is None:
+            return False
+        epoch = trainer.current_epoch + 1
+        last = trainer.state.fn != TrainerFn.FITTING or epoch == trainer.max_epochs
+        return last or epoch % self.details_every_n_epochs == 0
+
+    def _draw_details(self, trainer: Trainer, pl_module: LightningModule, log_dir: Path) -> None:
+        """Draw scores, errors and weights of the probes."""
+        network = enhancement_module(pl_module).network
+        names = feature_names(len(network.blocks), network.channels)
+        for name, figure in probe_figures(self._results, self._suites["masks"], self._class_names, names):
+            log_figure(figure, name, trainer, log_dir)
 
     def _draw(self, trainer: Trainer, pl_module: LightningModule, log_dir: Path) -> None:
         """Draw the overview of the first scored mixture with the predictions of the probes."""

@@ -90,6 +90,35 @@ def test_probing_finds_a_planted_channel_and_nothing_else(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    ("every", "state", "drawn"),
+    [
+        (2, {"current_epoch": 1, "max_epochs": 9}, True),
+        (2, {"current_epoch": 2, "max_epochs": 9}, False),
+        (2, {"current_epoch": 8, "max_epochs": 9}, True),
+        (None, {"current_epoch": 8, "max_epochs": 9}, False),
+    ],
+)
+def test_details_are_drawn_every_n_epochs_and_in_the_last(
+    every: int | None, state: dict[str, Any], drawn: bool, tmp_path: Path
+) -> None:
+    module, generator = Logged(), torch.Generator().manual_seed(0)
+    tasks = [ProbeTask("vad", "binary"), ProbeTask("noise_class", "category", per_utterance=True)]
+    callback = MaskProbing(tasks, controls=False, logistic_rows=500, details_every_n_epochs=every)
+    run = trainer(tmp_path, **state)
+    callback.on_validation_epoch_start(run, module)
+    for loader in (0, 1):
+        outputs, data = batch(generator, True)
+        data["targets"]["noise_class"] = torch.tensor([0.0, 1.0, 0.0, 1.0])
+        data["mixture"] = {"noise_class": ["rain", "wind", "rain", "wind"]}
+        callback.on_validation_batch_end(run, module, outputs, data, 0, loader)
+    callback.on_validation_epoch_end(run, module)
+    names = {path.stem for path in (tmp_path / "figures").iterdir()}
+    details = {"scores", "calibration", "confusion_noise_class", "coefficients"}
+    assert names == {"overview"} | (details if drawn else set())
+    assert callback._class_names == {"noise_class": {0: "rain", 1: "wind"}}
+
+
+@pytest.mark.parametrize(
     ("state", "due"),
     [
         ({"sanity_checking": True}, False),
@@ -144,7 +173,7 @@ def test_frame_targets_repeat_what_holds_for_an_utterance() -> None:
     assert rows["noise_class"].tolist() == [3, 3, 5, 5]
 
 
-@pytest.mark.parametrize("name", ["every_n_epochs", "frame_stride", "logistic_rows"])
+@pytest.mark.parametrize("name", ["every_n_epochs", "frame_stride", "logistic_rows", "details_every_n_epochs"])
 def test_probing_refuses_numbers_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         MaskProbing([ProbeTask("vad", "binary")], **{name: 0})

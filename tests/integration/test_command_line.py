@@ -73,7 +73,8 @@ def test_fit_ends_with_a_table_and_leaves_everything_it_names(
     run = workspace / "runs" / "smoke" / "version_0"
     for name in ("config.yaml", "metrics.csv", "summary.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
         assert (run / name).is_file(), name
-    assert (run / "figures" / "overview.png").stat().st_size > 20_000
+    for name in ("overview", "scores", "confusion_noise_class", "coefficients"):
+        assert (run / "figures" / f"{name}.png").stat().st_size > 20_000, name
     assert list((workspace / "runs" / "wandb").glob("offline-run-*/*.wandb"))
 
 

@@ -58,7 +58,7 @@ TASKS = {
     "vad": "voice activity",
     "voicing": "voicing",
     "noise_class": "noise class",
-    "noise_class_known": "noise class, known recordings",
+    "noise_class_known": "noise class, known noise",
     "speaker_sex": "speaker's sex",
     "snr_db": "frame SNR",
     "mixture_snr_db": "mixture SNR",

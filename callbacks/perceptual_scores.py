@@ -50,7 +50,8 @@ class PerceptualScores(EvaluationCallback):
     ``dense_scores``, ``<stage>/<measure>_dense``, means over the utterances that can be rated, each with
     ``..._undefined``, the number that cannot (``si_sdr_db`` and its noisy value are the module's). Written to
     ``<run>/quality``: ``utterances.csv``, ``by_snr.csv``, ``by_noise_class.csv`` and ``summary.json``
-    (``docs/quality.md``). A measure is skipped with a warning where its package or its models are not there.
+    (``docs/quality.md``). A measure is skipped with a warning where its package or its models are not there, or at a
+    sample rate that it is not defined for.
 
     With several ranks, each rates its own mixtures in its own processes; rows are then gathered, so that every rank
     logs the scores of all mixtures, and the first one writes the files. A mixture that two ranks have scored counts
@@ -119,9 +120,9 @@ class PerceptualScores(EvaluationCallback):
 
     def _available(self, sample_rate: int) -> tuple[str, ...]:
         """Return the measures that can be computed here, and warn of the others."""
-        if "pesq_wb" in self.measures and sample_rate not in PESQ_MODES:
-            raise ValueError(f"PerceptualScores needs data.grid.sample_rate in {sorted(PESQ_MODES)} Hz")
         reasons = {name: unavailable(name) for name in self.measures}
+        if "pesq_wb" in reasons and sample_rate not in PESQ_MODES:
+            reasons["pesq_wb"] = f"it is defined at {sorted(PESQ_MODES)} Hz, data.grid.sample_rate is {sample_rate}"
         for reason in dict.fromkeys(filter(None, reasons.values())):
             skipped = ", ".join(name for name in reasons if reasons[name] == reason)
             rank_zero_warn(f"not measured: {skipped}: {reason} (docs/quality.md)")

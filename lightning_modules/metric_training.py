@@ -153,10 +153,12 @@ class MetricTraining:
     def stop(self) -> None:
         """End the processes; a batch that is held is rated before."""
         if self._pool is not None:
-            if self._held is not None:
-                self._held.scores()
-            self._pool.close()
-            self._pool = None
+            try:
+                if self._held is not None:
+                    self._held.scores()
+            finally:  # also where the batch cannot be rated
+                self._pool.close()
+                self._pool = None
 
     def to(self, device: torch.device) -> None:
         """Move the optimiser's state and the batch that is held to the discriminator's device."""

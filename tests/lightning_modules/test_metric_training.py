@@ -16,6 +16,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.process_pool import ProcessError
 from datamodules.rating import rate_utterance
 from lightning_modules.checkpoints import CheckpointError
 from lightning_modules.discriminator import CEILING, MetricDiscriminator
@@ -306,6 +307,26 @@ def test_resuming_equals_an_uninterrupted_training_and_needs_no_discriminator_to
         assert torch.equal(value, own.network.state_dict()[name])
     with pytest.raises(CheckpointError, match=r"'metric_discriminator\..*' is missing"):
         own.on_load_checkpoint({"state_dict": plain.state_dict()})
+
+
+def test_processes_end_also_where_the_last_batch_cannot_be_rated(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    class Pool:
+        def submit(self, enhanced: list[np.ndarray], clean: list[np.ndarray]) -> list[Future[float]]:
+            failed: Future[float] = Future()
+            failed.set_exception(ProcessError("its process died 2 times"))
+            return [failed]
+
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr("lightning_modules.metric_training.PesqPool", lambda *_: Pool())
+    training = MetricTraining(MetricDiscriminator(4), SETTINGS, Stft(GRID), 0.3)
+    training.hold(torch.ones(1, 100), torch.ones(1, 100), torch.ones(1))
+    with pytest.raises(ProcessError, match="died"):
+        training.stop()
+    assert closed == [True]
 
 
 def test_several_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from datamodules.rating import MEASURES, PESQ_MODES, unavailable
 from datamodules.rating.utterance import Rated, RatingJob, rate_job
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
 from networks.complexity import FrameBudget, cost_per_frame, mac_budget
-from reports.quality import FOLDER, QualityReport, QualitySettings, print_report, summarize, write_report
+from reports.quality import QualityReport, QualitySettings, print_report, summarize, write_report
 from reports.quality_intervals import Bootstrap, snr_groups
 from reports.quality_scores import (
     DENSE,
@@ -39,6 +39,7 @@ from reports.quality_scores import (
     make_table,
     read_dense,
 )
+from reports.tested_runs import QUALITY_FOLDER
 
 LOGGED_BY_MODULE = ("si_sdr_db", "si_sdr_db_noisy")  # as si_sdr_db and si_sdr_noisy_db, in trainings too
 
@@ -169,7 +170,7 @@ class PerceptualScores(EvaluationCallback):
         log_dir = trainer.log_dir  # asks all ranks
         if trainer.is_global_zero and log_dir is not None:
             facts = {"stage": stage, "dense_scores": self.dense_scores, "problems": self._problems}
-            write_report(Path(log_dir) / FOLDER, table, self._report, self.settings, facts)
+            write_report(Path(log_dir) / QUALITY_FOLDER, table, self._report, self.settings, facts)
         for score in self._report.overall:
             systems = {SCORED: (score.enhanced, score.rated), NOISY: (score.noisy, score.rated_noisy)}
             if self._dense is not None:

@@ -25,7 +25,7 @@ from datamodules.rating import MEASURES, PESQ_MODES, unavailable
 from datamodules.rating.utterance import Rated, RatingJob, rate_job
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
 from networks.complexity import FrameBudget, cost_per_frame, mac_budget
-from reports.quality import FOLDER, QualityReport, QualitySettings, print_report, summarize, write_report
+from reports.quality import QualityReport, QualitySettings, print_report, summarize, write_report
 from reports.quality_intervals import Bootstrap, snr_groups
 from reports.quality_scores import (
     DENSE,
@@ -39,6 +39,7 @@ from reports.quality_scores import (
     make_table,
     read_dense,
 )
+from reports.tested_runs import QUALITY_FOLDER
 
 LOGGED_BY_MODULE = ("si_sdr_db", "si_sdr_db_noisy")  # as si_sdr_db and si_sdr_noisy_db, in trainings too
 
@@ -50,7 +51,8 @@ class PerceptualScores(EvaluationCallback):
     ``dense_scores``, ``<stage>/<measure>_dense``, means over the utterances that can be rated, each with
     ``..._undefined``, the number that cannot (``si_sdr_db`` and its noisy value are the module's). Written to
     ``<run>/quality``: ``utterances.csv``, ``by_snr.csv``, ``by_noise_class.csv`` and ``summary.json``
-    (``docs/quality.md``). A measure is skipped with a warning where its package or its models are not there.
+    (``docs/quality.md``). A measure is skipped with a warning where its package or its models are not there, or at a
+    sample rate that it is not defined for.
 
     With several ranks, each rates its own mixtures in its own processes; rows are then gathered, so that every rank
     logs the scores of all mixtures, and the first one writes the files. A mixture that two ranks have scored counts
@@ -119,9 +121,9 @@ class PerceptualScores(EvaluationCallback):
 
     def _available(self, sample_rate: int) -> tuple[str, ...]:
         """Return the measures that can be computed here, and warn of the others."""
-        if "pesq_wb" in self.measures and sample_rate not in PESQ_MODES:
-            raise ValueError(f"PerceptualScores needs data.grid.sample_rate in {sorted(PESQ_MODES)} Hz")
         reasons = {name: unavailable(name) for name in self.measures}
+        if "pesq_wb" in reasons and sample_rate not in PESQ_MODES:
+            reasons["pesq_wb"] = f"it is defined at {sorted(PESQ_MODES)} Hz, data.grid.sample_rate is {sample_rate}"
         for reason in dict.fromkeys(filter(None, reasons.values())):
             skipped = ", ".join(name for name in reasons if reasons[name] == reason)
             rank_zero_warn(f"not measured: {skipped}: {reason} (docs/quality.md)")
@@ -168,7 +170,7 @@ class PerceptualScores(EvaluationCallback):
         log_dir = trainer.log_dir  # asks all ranks
         if trainer.is_global_zero and log_dir is not None:
             facts = {"stage": stage, "dense_scores": self.dense_scores, "problems": self._problems}
-            write_report(Path(log_dir) / FOLDER, table, self._report, self.settings, facts)
+            write_report(Path(log_dir) / QUALITY_FOLDER, table, self._report, self.settings, facts)
         for score in self._report.overall:
             systems = {SCORED: (score.enhanced, score.rated), NOISY: (score.noisy, score.rated_noisy)}
             if self._dense is not None:

@@ -16,8 +16,8 @@ from rich.console import Console
 
 from lightning_modules.enhancement import enhancement_module
 from networks.complexity import count_parameters
-from reports.quality import FOLDER, UTTERANCES
 from reports.summary import print_summary
+from reports.tested_runs import SCORES
 
 
 class RunSummary(Callback):
@@ -76,7 +76,7 @@ def _places(trainer: Trainer) -> dict[str, str]:
     if trainer.log_dir is not None:
         overview = Path(trainer.log_dir) / "figures" / "overview.png"
         places["overview figure"] = str(overview) if overview.is_file() else ""
-        scores = Path(trainer.log_dir) / FOLDER / UTTERANCES
+        scores = Path(trainer.log_dir) / SCORES
         places["quality per utterance"] = str(scores) if scores.is_file() else ""
         config = Path(trainer.log_dir) / "config.yaml"
         places["resolved config"] = str(config) if config.is_file() else ""

@@ -148,7 +148,7 @@ class EnhancementModule(LightningModule):
         if self._metric_training is not None:
             self._log_discriminator(self._metric_training.learn(), size)
             parts["metric_loss"] = self._metric_training.loss(*signals)
-            self._metric_training.hold(*signals)
+            self._metric_training.hold(*signals, batch_idx)
         pruning_parts = self.pruning.parts(enhancement.channel_masks, scheduled.get("target_utilization"))
         losses = self._losses(parts, pruning_parts)
         if self.joint_probes is not None:

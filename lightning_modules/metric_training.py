@@ -84,12 +84,22 @@ class MetricTraining:
         self.discriminator.train()
         return (predicted.float() - 1.0).square().mean()
 
-    def hold(self, enhanced: Tensor, clean: Tensor, clean_rms: Tensor) -> None:
-        """Begin to rate a batch, from which :meth:`learn` learns when it is called next."""
+    def hold(self, enhanced: Tensor, clean: Tensor, clean_rms: Tensor, batch_idx: int = 0) -> None:
+        """Begin to rate a batch, from which :meth:`learn` learns when it is called next.
+
+        Args:
+            enhanced: shape (batch, sample).
+            clean: shape (batch, sample).
+            clean_rms: active-speech level of the clean signal, shape (batch,).
+            batch_idx: number of the batch in its epoch: where not all utterances are rated, the next ones take their
+                turn in every batch. The first of a batch are often of the same noise categories.
+        """
         self.start()
         assert self._pool is not None
-        rated = slice(self.settings.rated_per_batch)
-        enhanced, clean, clean_rms = (signal[rated].detach().float().clone() for signal in (enhanced, clean, clean_rms))
+        size = len(enhanced)
+        count = min(self.settings.rated_per_batch or size, size)
+        rated = (torch.arange(count, device=enhanced.device) + batch_idx * count) % size
+        enhanced, clean, clean_rms = (signal.detach()[rated].float() for signal in (enhanced, clean, clean_rms))
         ratings = self._pool.submit(list(enhanced.cpu().numpy()), list(clean.cpu().numpy()))
         self._held = HeldBatch((enhanced, clean, clean_rms), ratings)
 
@@ -143,10 +153,12 @@ class MetricTraining:
     def stop(self) -> None:
         """End the processes; a batch that is held is rated before."""
         if self._pool is not None:
-            if self._held is not None:
-                self._held.scores()
-            self._pool.close()
-            self._pool = None
+            try:
+                if self._held is not None:
+                    self._held.scores()
+            finally:  # also where the batch cannot be rated
+                self._pool.close()
+                self._pool = None
 
     def to(self, device: torch.device) -> None:
         """Move the optimiser's state and the batch that is held to the discriminator's device."""

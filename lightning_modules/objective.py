@@ -21,8 +21,8 @@ class MetricDiscriminatorSettings:
         weight: of its part in the enhancement loss.
         learning_rate: of the discriminator, constant.
         channels: of its first layer; the deepest has four times as many.
-        rated_per_batch: utterances of every batch that PESQ rates and the discriminator learns from; None takes all.
-            PESQ takes about 50 ms of a core per second of signal.
+        rated_per_batch: utterances of every batch that PESQ rates and the discriminator learns from, in turn; None
+            takes all.
         processes: that compute PESQ beside the training.
 
     Raises:

@@ -16,8 +16,9 @@ from rich.table import Table
 
 from reports.quality_intervals import Bootstrap, Difference, GroupScore, group_scores, label_groups, snr_groups
 from reports.quality_scores import ScoresError, ScoreTable, beside, read_table, write_csv, write_table
+from reports.tested_runs import QUALITY_FOLDER, SCORES, UTTERANCES
 
-FOLDER, UTTERANCES, SUMMARY = "quality", "utterances.csv", "summary.json"
+SUMMARY = "summary.json"
 TITLES = {
     "pesq_wb": "PESQ-WB",
     "stoi": "STOI",
@@ -99,10 +100,20 @@ def _value(value: float | None, measure: str) -> str:
     return "-" if value is None else f"{value:.{_decimals(measure)}f}"
 
 
-def _interval(difference: Difference, measure: str) -> str:
-    """Return a difference with its interval."""
-    form = f"+.{_decimals(measure)}f"
-    if difference.mean is None:
+def interval_cell(difference: Difference | None, measure: str, sign: str = "+") -> str:
+    """Return a difference with its interval, readable.
+
+    Args:
+        difference: None is shown as a dash.
+        measure: decides the decimals.
+        sign: of a format, ``+`` or nothing for what is no difference.
+
+    Example:
+        >>> interval_cell(Difference(pairs=9, mean=0.5, low=0.25, high=0.75), "si_sdr_db")
+        '+0.50 [+0.25, +0.75]'
+    """
+    form = f"{sign}.{_decimals(measure)}f"
+    if difference is None or difference.mean is None:
         return "-"
     if difference.low is None or difference.high is None:
         return format(difference.mean, form)
@@ -123,9 +134,9 @@ def overall_rows(scores: Sequence[GroupScore], name: str = "network", other: str
     for score in scores:
         measure = score.measure
         dense = [_value(score.dense, measure)] if compared else []
-        to_dense = [_interval(score.to_dense, measure)] if compared else []
+        to_dense = [interval_cell(score.to_dense, measure)] if compared else []
         means = [_value(score.noisy, measure), _value(score.enhanced, measure), *dense]
-        differences = [_interval(score.to_noisy, measure), *to_dense]
+        differences = [interval_cell(score.to_noisy, measure), *to_dense]
         counts = [score.rated_noisy, score.rated, *([score.rated_dense] if compared else [])]
         rated = " / ".join(map(str, counts if len(set(counts)) > 1 else counts[:1]))
         rows.append([TITLES.get(measure, measure), *means, *differences, f"{rated} of {score.utterances}"])
@@ -145,7 +156,7 @@ def group_rows(scores: Sequence[GroupScore], label: str, to_dense: bool = False)
     rows = [[label, "utterances", *(TITLES[name] for name in measures)]]
     for group in dict.fromkeys(score.group for score in scores):
         found = [by_place[group, name] for name in measures]
-        cells = [_interval(score.to_dense if to_dense else score.to_noisy, score.measure) for score in found]
+        cells = [interval_cell(score.to_dense if to_dense else score.to_noisy, score.measure) for score in found]
         rows.append([group, str(found[0].utterances) if found else "-", *cells])
     return rows
 
@@ -189,8 +200,8 @@ def read_run(run: Path) -> tuple[ScoreTable, QualitySettings]:
     Raises:
         ScoresError: if it is not there, or not as a test writes it.
     """
-    table = read_table(run / FOLDER / UTTERANCES)
-    path = run / FOLDER / SUMMARY
+    table = read_table(run / SCORES)
+    path = run / QUALITY_FOLDER / SUMMARY
     try:
         settings = json.loads(path.read_text())["settings"]
         edges = settings["snr_edges_db"]
@@ -209,7 +220,7 @@ def main() -> None:
         table, settings = read_run(options.run)
         names = {}
         if options.against is not None:
-            path = options.against / FOLDER / UTTERANCES
+            path = options.against / SCORES
             table = beside(table, read_table(path), path)
             names = {"name": str(options.run), "other": str(options.against)}
         print(markdown_report(summarize(table, settings), settings.bootstrap.confidence, **names))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reports.quality import TITLES
+from reports.quality import TITLES, interval_cell
 from reports.quality_intervals import Bootstrap, Difference, mean_difference
 from reports.quality_scores import DENSE as OTHER
 from reports.quality_scores import NOISY, SCORED, ScoreTable, beside
@@ -102,16 +102,6 @@ def _shown(rows: Sequence[Row]) -> list[str]:
     return [name for name in MEASURES if any(name in row.means for row in rows)]
 
 
-def _cell(difference: Difference | None, measure: str, sign: str = "") -> str:
-    """Return a mean with its interval."""
-    if difference is None or difference.mean is None:
-        return "-"
-    form = f"{sign}.{2 if measure.endswith('_db') else 3}f"
-    if difference.low is None or difference.high is None:
-        return format(difference.mean, form)
-    return f"{difference.mean:{form}} [{difference.low:{form}}, {difference.high:{form}}]"
-
-
 def _cost_cells(row: Row) -> list[str]:
     """Return what a network costs, readable."""
     network = row.network
@@ -136,14 +126,18 @@ def markdown_table(rows: Sequence[Row]) -> str:
     """Return the scores, below them the differences to the dense network and to narrow ones of equal MACs."""
     measures = _shown(rows)
     titles = [TITLES[name] for name in measures]
-    scores = [[row.name, *_cost_cells(row), *(_cell(row.means.get(name), name) for name in measures)] for row in rows]
+    scores = [
+        [row.name, *_cost_cells(row), *(interval_cell(row.means.get(name), name, "") for name in measures)]
+        for row in rows
+    ]
     lines = _markdown([[*HEAD, *titles], *scores])
     to_dense = {f"{row.name} - {DENSE}": row.minus_dense for row in rows if row.minus_dense}
     to_narrow = {f"{row.name} - {row.narrow}": row.minus_narrow for row in rows if row.minus_narrow}
     for head, compared in (("difference", to_dense), ("difference at equal MACs", to_narrow)):
         if compared:
             cells = [
-                [label, *(_cell(found.get(name), name, "+") for name in measures)] for label, found in compared.items()
+                [label, *(interval_cell(found.get(name), name) for name in measures)]
+                for label, found in compared.items()
             ]
             lines += ["", *_markdown([[head, *titles], *cells])]
     return "\n".join(lines) + "\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 DENSE = "dense"  # folder of the network of a sweep that the others are compared with
-SCORES = Path("quality") / "utterances.csv"  # in the version that a test wrote
+QUALITY_FOLDER, UTTERANCES = "quality", "utterances.csv"
+SCORES = Path(QUALITY_FOLDER) / UTTERANCES  # in the version that a test wrote
 
 
 def versions(folder: Path) -> list[Path]:

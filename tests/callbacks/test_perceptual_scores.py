@@ -167,6 +167,12 @@ def test_what_cannot_be_measured_is_said_once(tmp_path: Path, monkeypatch: pytes
     assert not any("dnsmos" in name for name in module.logged)
 
 
+def test_pesq_is_left_out_at_a_sample_rate_that_it_is_not_defined_for() -> None:
+    callback = PerceptualScores(["pesq_wb", "si_sdr_db"])
+    with pytest.warns(UserWarning, match=r"pesq_wb: it is defined at \[8000, 16000\] Hz, .*sample_rate is 22050"):
+        assert callback._available(22050) == ("si_sdr_db",)
+
+
 def test_trainings_are_left_alone(tmp_path: Path) -> None:
     module, state = Logged(), trainer(tmp_path, TrainerFn.FITTING)
     callback = PerceptualScores()

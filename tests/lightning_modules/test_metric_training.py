@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from datamodules.process_pool import ProcessError
 from datamodules.rating import rate_utterance
 from lightning_modules.checkpoints import CheckpointError
 from lightning_modules.discriminator import CEILING, MetricDiscriminator
@@ -116,6 +119,33 @@ def test_the_discriminator_learns_pesq_and_not_without_its_steps(logged: dict[st
     assert clean_error < 0.01
     assert learned["metric_pesq"].item() == pytest.approx(scores.mean().item())
     assert learned["metric_undefined"] == 0
+
+
+def test_every_utterance_of_a_batch_is_rated_in_turn(monkeypatch: pytest.MonkeyPatch, logged: dict[str, float]) -> None:
+    """Noise categories take turns with the index: the first of every batch would always be of the same ones."""
+    module = make_module(objective=replace(OBJECTIVE, metric_discriminator=replace(SETTINGS, rated_per_batch=2)))
+    rated: list[list[int]] = []
+
+    class Pool:
+        def submit(self, enhanced: list[np.ndarray], clean: list[np.ndarray]) -> list[Future[float]]:
+            rated.append([round(float(signal[0])) for signal in clean])
+            assert all(np.isfinite(signal).all() for signal in enhanced)
+            done: list[Future[float]] = [Future() for _ in clean]
+            for future in done:
+                future.set_result(2.0)
+            return done
+
+        def close(self) -> None:
+            """Nothing is open."""
+
+    monkeypatch.setattr("lightning_modules.metric_training.PesqPool", lambda *_: Pool())
+    batch = speech_batch(6)
+    batch["clean"][:, 0] = torch.arange(6.0)  # tells the utterances apart
+    for step in range(4):
+        module.training_step(batch, step)
+    assert rated == [[0, 1], [2, 3], [4, 5], [0, 1]]
+    module.training_step({name: value[:1] for name, value in batch.items()}, 5)  # the last batch may be smaller
+    assert rated[-1] == [0]
 
 
 def test_the_network_gets_the_gradient_and_the_discriminator_does_not(logged: dict[str, float]) -> None:
@@ -277,6 +307,26 @@ def test_resuming_equals_an_uninterrupted_training_and_needs_no_discriminator_to
         assert torch.equal(value, own.network.state_dict()[name])
     with pytest.raises(CheckpointError, match=r"'metric_discriminator\..*' is missing"):
         own.on_load_checkpoint({"state_dict": plain.state_dict()})
+
+
+def test_processes_end_also_where_the_last_batch_cannot_be_rated(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+
+    class Pool:
+        def submit(self, enhanced: list[np.ndarray], clean: list[np.ndarray]) -> list[Future[float]]:
+            failed: Future[float] = Future()
+            failed.set_exception(ProcessError("its process died 2 times"))
+            return [failed]
+
+        def close(self) -> None:
+            closed.append(True)
+
+    monkeypatch.setattr("lightning_modules.metric_training.PesqPool", lambda *_: Pool())
+    training = MetricTraining(MetricDiscriminator(4), SETTINGS, Stft(GRID), 0.3)
+    training.hold(torch.ones(1, 100), torch.ones(1, 100), torch.ones(1))
+    with pytest.raises(ProcessError, match="died"):
+        training.stop()
+    assert closed == [True]
 
 
 def test_several_devices_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from probes.calibration import reliability_bins
 from probes.evaluation import evaluate, scored_rows
 from probes.fitting import FitSettings, FittedTask, counting, fit_tasks
-from probes.intervals import score_intervals
 from probes.reservoir import FrameRows
 from probes.results import ProbeResult, ScoredRows
 from probes.scores import confusion_matrix, utterance_labels, utterance_means
@@ -29,19 +28,10 @@ def entries(
     data: StudyData, features: str, blocks: str, result: ProbeResult, scored: ScoredRows, part: Part = "score"
 ) -> Iterator[ScoreEntry]:
     """Make one row for every score of a task, with its interval."""
-    task, settings = result.task, data.settings.intervals
-    intervals = score_intervals(
-        task,
-        scored.target,
-        scored.prediction,
-        scored.utterances,
-        clusters=data.clusters(task.name, part, scored.utterances),
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=settings.seed,
-    )
+    task = result.task
+    intervals = data.intervals(task, scored.target, scored.prediction, scored.utterances, part)
     for metric, score in result.scores.items():
-        low, high = intervals.get(metric, (np.nan, np.nan))
+        low, high = intervals[metric]
         yield ScoreEntry(
             features=features,
             blocks=blocks,

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from probes.context import context_rows
 from probes.evaluation import score_classes, score_values, scored_rows
 from probes.fitting import FitSettings, counting, fit_tasks
-from probes.intervals import score_intervals
 from probes.logistic import LogisticProbe
 from probes.moments import CHUNK_ROWS, column_statistics
 from probes.perceptron import PerceptronProbe
@@ -134,23 +133,12 @@ class _Refined:
         self, variant: str, answers: NDArray[np.float64], latency_ms: float, size: Size
     ) -> Iterator[RefinementEntry]:
         """Score answers for the rows that count."""
-        settings = self.data.settings.intervals
         scoring = score_values if self.task.kind == "value" else score_classes
         prediction = self.task.decode(answers[:, 0]) if self.task.kind == "value" else answers
         scores = scoring(self.task, self.target, prediction, self.utterances)
-        intervals = score_intervals(
-            self.task,
-            self.target,
-            prediction,
-            self.utterances,
-            clusters=self.data.clusters(self.task.name, "score", self.utterances),
-            resamples=settings.resamples,
-            confidence=settings.confidence,
-            seed=settings.seed,
-        )
+        intervals = self.data.intervals(self.task, self.target, prediction, self.utterances)
         for metric, score in scores.items():
-            low, high = intervals.get(metric, (np.nan, np.nan))
-            yield RefinementEntry(self.task.name, variant, metric, score, low, high, latency_ms, *size)
+            yield RefinementEntry(self.task.name, variant, metric, score, *intervals[metric], latency_ms, *size)
 
 
 def _size(probe: Probe) -> Size:

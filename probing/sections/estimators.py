@@ -51,7 +51,7 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     found = compare(utterances, chosen, data.grid, workers=len(os.sched_getaffinity(0)))
     outcome.told["estimators_left_out"] = found.left_out
     timed = [item.noisy for item in signals[: data.settings.timed_mixtures]]
-    comparison = _Entries(data, rows)
+    comparison = EstimatorScores(data, rows)
     for estimator in usable(chosen)[0]:
         outcome.say(f"timing {estimator.name}")
         cost = estimator_cost(estimator, timed, data.grid).process_microseconds_per_hop
@@ -61,7 +61,7 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     outcome.add({"estimators": list(comparison.probes())})
 
 
-class _Entries:
+class EstimatorScores:
     """Makes table rows of predictions for the same frames.
 
     Args:
@@ -101,7 +101,10 @@ class _Entries:
     def _f0(
         self, name: str, candidates: NDArray[Any], voiced: NDArray[np.bool_], cost: float, shared: bool, note: str
     ) -> Iterator[EstimatorEntry]:
-        """Score F0 where it is voiced in truth, where both say so, and on all frames with unvoiced as 0 Hz."""
+        """Score F0 where it is voiced in truth, where both say so, and on all frames with unvoiced as 0 Hz.
+
+        A voiced frame without a candidate gets the median of all candidates, the best constant that is known of.
+        """
         known = np.isfinite(candidates)
         middle = float(np.median(candidates[known])) if known.any() else np.nan
         guess = np.where(known, candidates, middle)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from probes.calibration import reliability_bins
 from probes.evaluation import evaluate, scored_rows
-from probes.fitting import FitSettings, FittedTask, counting, fit_tasks
+from probes.fitting import FittedTask, counting, fit_tasks
 from probes.reservoir import FrameRows
 from probes.results import ProbeResult, ScoredRows
 from probes.scores import confusion_matrix, utterance_labels, utterance_means
@@ -84,7 +85,7 @@ def single_blocks(data: StudyData) -> Iterator[tuple[str, dict[str, list[Any]]]]
     """Probe the masks of every block alone."""
     settings = data.settings
     tasks = [settings.task(name) for name in settings.block_tasks]
-    without_control = FitSettings(**{**vars(settings.fits), "shuffled_control": False})
+    without_control = replace(settings.fits, shuffled_control=False)
     for block in range(data.blocks):
         columns = np.arange(block * data.channels, (block + 1) * data.channels)
         fitted = fit_tasks(tasks, data.fit_masks.columns(columns), without_control)

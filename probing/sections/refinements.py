@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from probes.context import context_rows
 from probes.evaluation import score_classes, score_values, scored_rows
-from probes.fitting import FitSettings, counting, fit_tasks
+from probes.fitting import counting, fit_tasks
 from probes.logistic import LogisticProbe
 from probes.moments import CHUNK_ROWS, column_statistics
 from probes.perceptron import PerceptronProbe
@@ -90,7 +91,7 @@ class _Refined:
         order = rank(CONTEXT_RANKING, self.fit, self.task, RankingSettings(), settings.fits.seed)
         features = np.sort(order[: settings.context_features])
         every_fit = self.data.collected["fit"].rows[MASKS]
-        without_control = FitSettings(**{**vars(settings.fits), "shuffled_control": False})
+        without_control = replace(settings.fits, shuffled_control=False)
         for frames in (1, *settings.context_frames):
             rows = strided_rows(context_rows(every_fit, features, frames), settings.frame_stride)
             probe = fit_tasks([self.task], rows, without_control)[self.task.name].probe

@@ -32,6 +32,8 @@ def selection(data: StudyData, outcome: Outcome) -> None:
         curves[name] = selection_curves(task, data.fit_masks, data.score_masks, curve_settings, METHODS, data.intervals)
         outcome.add(_tables(curves[name]))
     for method in METHODS:
+        if method == RANDOM:  # one order for all tasks, to be compared with other rankings and not with itself
+            continue
         orders = {name: _curve(found, method).order for name, found in curves.items()}
         count = min(settings.overlap_count, data.fit_masks.num_features)
         outcome.add({"overlap": [Overlap(method, **vars(item)) for item in overlaps(orders, [count])]})

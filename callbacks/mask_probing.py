@@ -13,13 +13,18 @@ from lightning.pytorch.trainer.states import TrainerFn
 from lightning.pytorch.utilities import rank_zero_info
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback
 from callbacks.figure_log import log_figure
 from callbacks.probe_figures import probe_figures
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
-from probes.features import feature_names, log_energy_features, log_magnitude_features, mask_features
+from probes.features import (
+    feature_names,
+    frame_targets,
+    log_energy_features,
+    log_magnitude_features,
+    mask_features,
+)
 from probes.logistic import DEFAULT_LOGISTIC_L2
 from probes.report import log_keys
 from probes.results import ProbeResult
@@ -35,24 +40,6 @@ FEATURES: dict[str, FeatureMap] = {
     "log_magnitude": lambda enhancement: log_magnitude_features(enhancement.noisy_spectrum),
     "log_energy": lambda enhancement: log_energy_features(enhancement.noisy_spectrum),
 }
-
-
-def frame_targets(targets: dict[str, Tensor], num_frames: int) -> dict[str, NDArray[np.float32]]:
-    """Lay out targets as one value per frame, utterance by utterance.
-
-    Args:
-        targets: name to shape (batch, frame) or (batch,); the latter hold for all frames of the utterance.
-        num_frames: frames of every utterance.
-
-    Returns:
-        Name to shape (batch * frame,).
-    """
-    rows = {}
-    for name, values in targets.items():
-        if values.ndim == 1:
-            values = values[:, None].expand(-1, num_frames)
-        rows[name] = values.reshape(-1).cpu().numpy()
-    return rows
 
 
 class MaskProbing(EvaluationCallback):

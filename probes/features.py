@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -53,6 +55,28 @@ def frame_rows(values: Tensor) -> NDArray[np.float32]:
         (8, 3)
     """
     return values.detach().transpose(1, 2).flatten(0, 1).float().cpu().contiguous().numpy()
+
+
+def frame_targets(targets: Mapping[str, Tensor], num_frames: int) -> dict[str, NDArray[np.float32]]:
+    """Lay out targets as one value per frame, utterance by utterance.
+
+    Args:
+        targets: name to shape (batch, frame) or (batch,); the latter hold for all frames of the utterance.
+        num_frames: frames of every utterance.
+
+    Returns:
+        Name to shape (batch * frame,).
+
+    Example:
+        >>> frame_targets({"noise_class": torch.tensor([1.0, 2.0])}, 2)["noise_class"].tolist()
+        [1.0, 1.0, 2.0, 2.0]
+    """
+    rows = {}
+    for name, values in targets.items():
+        if values.ndim == 1:
+            values = values[:, None].expand(-1, num_frames)
+        rows[name] = values.reshape(-1).cpu().numpy()
+    return rows
 
 
 def log_magnitude_features(spectrum: Tensor) -> NDArray[np.float32]:

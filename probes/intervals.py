@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from probes.tasks import ProbeTask
 
 NAN = float("nan")
 Interval = tuple[float, float]
+# (task, target, prediction or posterior, utterances) -> name of the score -> low and high end
+Intervals = Callable[[ProbeTask, NDArray[Any], NDArray[Any], NDArray[Any]], Mapping[str, Interval]]
 
 
 def resample_counts(members: int, resamples: int, seed: int) -> Floats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,11 +12,9 @@ from numpy.typing import NDArray
 
 from probes.evaluation import score_classes, score_values, scored_rows
 from probes.fitting import FitSettings, counting, fit_tasks
-from probes.intervals import score_intervals
+from probes.intervals import Intervals
 from probes.reservoir import FrameRows
 from probes.tasks import ProbeTask
-
-_CLUSTERS = "learning_curve/clusters"  # no task can have this name
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class LearningPoint:
         metric: name of the score.
         utterances: number of utterances that could be fitted on.
         score: on all score rows; NaN where undefined.
-        low, high: ends of its interval over the utterances of the score rows.
+        low, high: ends of its interval; NaN if not asked for.
     """
 
     task: str
@@ -72,10 +71,7 @@ def learning_curve(
     counts: Sequence[int],
     seed: int = 0,
     settings: FitSettings | None = None,
-    *,
-    clusters: NDArray[Any] | None = None,
-    resamples: int = 1000,
-    confidence: float = 0.95,
+    intervals: Intervals | None = None,
 ) -> list[LearningPoint]:
     """Fit probes on nested sets of the fit utterances and score each on all score rows.
 
@@ -87,11 +83,9 @@ def learning_curve(
         rows_score: rows of the score set, such as ``ProbeSuite.score_rows``.
         tasks: what to probe, names distinct.
         counts: numbers of utterances to fit on.
-        seed: seed of the sets and of the resamples.
+        seed: seed of the sets.
         settings: of the fits; None takes the defaults.
-        clusters: what is drawn instead of utterances for the intervals, shape (score row,).
-        resamples: number of resamples.
-        confidence: of the intervals, in (0, 1).
+        intervals: gives bounds of the scores on the score rows; None leaves them NaN.
 
     Returns:
         Points by count, task and score, in the order of the arguments; ``utterances`` is the count, also where fewer
@@ -101,19 +95,14 @@ def learning_curve(
         ValueError: if a count or a setting is out of range, or a target is missing.
     """
     fits = replace(settings or FitSettings(), shuffled_control=False)
-    if clusters is not None:
-        # Carried as a target, so that rows that count for a task keep theirs.
-        rows_score = replace(rows_score, targets=rows_score.targets | {_CLUSTERS: clusters})
     points = []
     for count, members in zip(counts, nested_utterances(rows_fit.utterances, counts, seed), strict=True):
         fitted = fit_tasks(tasks, rows_fit.take(np.isin(rows_fit.utterances, members)), fits)
         for task in tasks:
-            rows = counting(rows_score, task)
-            scored = scored_rows(fitted[task.name], rows)
+            scored = scored_rows(fitted[task.name], counting(rows_score, task))
             arrays = task, scored.target, scored.prediction, scored.utterances
             scores = (score_values if task.kind == "value" else score_classes)(*arrays)
-            drawn = None if clusters is None else rows.targets[_CLUSTERS][: len(scored)]
-            intervals = score_intervals(*arrays, clusters=drawn, resamples=resamples, confidence=confidence, seed=seed)
+            bounds = {} if intervals is None else intervals(*arrays)
             for metric, score in scores.items():
-                points.append(LearningPoint(task.name, metric, count, score, *intervals[metric]))
+                points.append(LearningPoint(task.name, metric, count, score, *bounds.get(metric, (math.nan, math.nan))))
     return points

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from networks.framing import FrameGrid
+from probes.features import frame_targets
 from probes.reservoir import FrameReservoir, FrameRows
 from probing.features import MASKS, FeatureExtractor
 from probing.mixtures import Part
@@ -50,28 +50,6 @@ class Collected:
     rows: dict[str, FrameRows] = field(default_factory=dict)
     mixtures: list[MixtureInfo] = field(default_factory=list)
     signals: list[Signals] = field(default_factory=list)
-
-
-def frame_targets(targets: Mapping[str, torch.Tensor], num_frames: int) -> dict[str, NDArray[np.float32]]:
-    """Lay out targets as one value per frame, utterance by utterance.
-
-    Args:
-        targets: name to shape (batch, frame) or (batch,); the latter hold for all frames of the utterance.
-        num_frames: frames of every utterance.
-
-    Returns:
-        Name to shape (batch * frame,).
-
-    Example:
-        >>> frame_targets({"noise_class": torch.tensor([1.0, 2.0])}, 2)["noise_class"].tolist()
-        [1.0, 1.0, 2.0, 2.0]
-    """
-    rows = {}
-    for name, values in targets.items():
-        if values.ndim == 1:
-            values = values[:, None].expand(-1, num_frames)
-        rows[name] = values.reshape(-1).cpu().numpy()
-    return rows
 
 
 def collect(

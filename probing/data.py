@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from networks.framing import FrameGrid
 from probes.features import feature_names
 from probes.fitting import FittedTask, fit_tasks
+from probes.intervals import Interval, score_intervals
 from probes.reservoir import FrameRows
+from probes.tasks import ProbeTask
 from probing.collection import Collected, strided_rows
 from probing.features import MASKS
 from probing.mixtures import Part
@@ -79,3 +82,35 @@ class StudyData:
                 names = [getattr(mixture, attribute) for mixture in self.collected[part].mixtures]
                 return np.unique(names, return_inverse=True)[1][utterances]
         return None
+
+    def intervals(
+        self,
+        task: ProbeTask,
+        target: NDArray[Any],
+        prediction: NDArray[Any],
+        utterances: NDArray[np.int64],
+        part: Part = "score",
+    ) -> dict[str, Interval]:
+        """Compute the interval of every score of a task, by what its settings resample.
+
+        Args:
+            task: the task.
+            target: class indices or values in the unit of the task, shape (row,).
+            prediction: posterior, shape (row, class), or values in the unit of the task, shape (row,).
+            utterances: of the part, shape (row,).
+            part: of the study.
+
+        Returns:
+            Name of the score to low and high end.
+        """
+        settings = self.settings.intervals
+        return score_intervals(
+            task,
+            target,
+            prediction,
+            utterances,
+            clusters=self.clusters(task.name, part, utterances),
+            resamples=settings.resamples,
+            confidence=settings.confidence,
+            seed=settings.seed,
+        )

@@ -78,6 +78,7 @@ class StudyRun:
                 self._say(f"{place}: done before")
                 continue
             study = self.study  # before the clock starts: collecting belongs to no section
+            self.state.begin()
             watch, tables = Stopwatch(), Tables(self.request.out)
 
             def tell(what: str, place: str = place) -> None:

@@ -13,6 +13,22 @@ from probes.fitting import FitSettings
 from probes.tasks import ProbeTask
 from probing.mixtures import MixtureCounts
 
+# Checked at once: a study takes hours, and some of these are first used at its end.
+POSITIVE = (
+    "frame_stride",
+    "selection_counts",
+    "overlap_count",
+    "learning_utterances",
+    "smoothing_frames",
+    "context_frames",
+    "context_features",
+    "perceptron_hidden",
+    "embedding_frames",
+    "estimator_mixtures",
+    "timed_mixtures",
+    "quality_mixtures",
+)
+
 
 def _default_tasks() -> list[ProbeTask]:
     return [
@@ -42,6 +58,9 @@ class IntervalSettings:
         by_noise: names of tasks for which noise recordings are drawn instead of utterances.
         by_speaker: names of tasks for which speakers are drawn.
         seed: of the draws.
+
+    Raises:
+        ValueError: if a number is out of range, or a task is listed twice.
     """
 
     resamples: int = 1000
@@ -49,6 +68,17 @@ class IntervalSettings:
     by_noise: tuple[str, ...] = ("noise_class",)
     by_speaker: tuple[str, ...] = ("speaker_sex",)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise ValueError(f"intervals.resamples must be positive, got {self.resamples}")
+        if not 0 < self.confidence < 1:
+            raise ValueError(f"intervals.confidence must lie in (0, 1), got {self.confidence}")
+        if self.seed < 0:
+            raise ValueError(f"intervals.seed must not be negative, got {self.seed}")
+        both = sorted(set(self.by_noise) & set(self.by_speaker))
+        if both:
+            raise ValueError(f"intervals: '{both[0]}' is in by_noise and in by_speaker; only one can be drawn")
 
 
 @dataclass(frozen=True)
@@ -67,8 +97,9 @@ class StudySettings:
         selection_tasks: tasks whose features are selected.
         selection_counts: numbers of features that probes are fitted with.
         overlap_count: best features of every task that are compared between tasks.
-        learning_utterances: sizes of the fit set, of the learning curve.
-        refined_tasks: tasks whose probes are smoothed, given context, replaced by a perceptron and quantized.
+        learning_utterances: sizes of the fit set, of the learning curve of the refined tasks.
+        refined_tasks: tasks whose probes are fitted on fewer utterances, smoothed, given context, replaced by a
+            perceptron and quantized.
         smoothing_frames: time constants of smoothed predictions, in frames.
         context_frames: numbers of masks that a probe with context reads.
         context_features: best features that it reads of each.
@@ -111,9 +142,13 @@ class StudySettings:
             raise ValueError(f"split must be valid or test, got {self.split!r}")
         if not 0 < self.fit_noise_share < 1:
             raise ValueError(f"fit_noise_share must lie in (0, 1), got {self.fit_noise_share}")
-        for name in ("frame_stride", "overlap_count", "context_features", "perceptron_hidden", "embedding_frames"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in POSITIVE:
+            numbers = getattr(self, name)
+            wrong = [number for number in (numbers if isinstance(numbers, (tuple, list)) else (numbers,)) if number < 1]
+            if wrong:
+                raise ValueError(f"{name} must be at least 1, got {wrong[0]}")
+        if self.examples < 0:
+            raise ValueError(f"examples must not be negative, got {self.examples}")
         names = [task.name for task in self.tasks]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"tasks must have distinct names, at least one, got {names}")

@@ -12,6 +12,7 @@ from typing import Any
 
 from probing.settings import StudySettings
 from reports.probing.replacing import replacing
+from reports.probing.rows import TABLES
 from reports.probing.tables import write_table
 
 STATE = "state.json"
@@ -73,7 +74,7 @@ class StudyState:
         digest: of everything that the tables depend on.
         sections: names of all sections.
         only: names of those that are wanted; all if empty.
-        anew: forget what was done.
+        anew: forget what was done; :meth:`begin` removes its tables.
 
     Raises:
         StudyError: if the folder holds another study, or a wanted section is unknown.
@@ -88,6 +89,7 @@ class StudyState:
             raise StudyError(f"--only {unknown[0]}: expected one of {', '.join(known)}")
         self.wanted = [name for name in known if not only or name in only]
         self._path = out / STATE
+        self._anew = anew
         self._content: dict[str, Any] = {"digest": digest, "sections": {}, "seconds": {}}
         if self._path.is_file() and not anew:
             stored = _read(self._path)
@@ -98,6 +100,16 @@ class StudyState:
                 )
             self._content = stored
         out.mkdir(parents=True, exist_ok=True)
+
+    def begin(self) -> None:
+        """Remove what is to be replaced, before the first section is computed: tables of two studies never mix."""
+        if not self._anew:
+            return
+        self._path.unlink(missing_ok=True)
+        for name in TABLES:
+            for suffix in (".csv", ".json"):
+                self._path.with_name(name + suffix).unlink(missing_ok=True)
+        self._anew = False
 
     def done(self, section: str) -> bool:
         """Tell whether a section has been finished."""

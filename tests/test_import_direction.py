@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "networks": set(),
     "datamodules": {"networks.framing"},
     "probes": {"networks.framing"},
-    "estimators": {"networks.framing", "datamodules.process_pool", "datamodules.targets", "probes.scores"},
+    "estimators": {"networks.framing", "datamodules.process_pool", "datamodules.targets"},
     "reports": {"networks", "probes"},
     "lightning_modules": {"networks"},
     "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores"},

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from probes.intervals import Intervals
 from probes.reservoir import FrameRows
 from probes.selection.curve_settings import CurveSettings
 from probes.selection.fewest import fewest_features
-from probes.selection.held_out import HeldOutProblem, Intervals
+from probes.selection.held_out import HeldOutProblem
 from probes.selection.ranking import METHODS, RankingMethod
 from probes.selection.subset_fits import SubsetFit
 from probes.tasks import ProbeTask
@@ -92,8 +93,7 @@ def selection_curves(
         score: score rows, of other speakers and recordings.
         settings: settings; defaults without.
         methods: rankings to compare.
-        intervals: gives bounds from (task, target, prediction or posterior, utterances) of the score rows, by metric;
-            None leaves them NaN.
+        intervals: gives bounds of the scores on the score rows; None leaves them NaN.
 
     Returns:
         One curve per method, in order.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from probes.controls import class_frequencies
 from probes.evaluation import score_classes, score_values
+from probes.intervals import Intervals
 from probes.logistic import LogisticProbe
 from probes.moments import Moments
 from probes.reservoir import FrameRows
@@ -21,9 +22,6 @@ from probes.selection.outputs import counting_rows, output_moments
 from probes.selection.ranking import RankingMethod, rank
 from probes.selection.subset_fits import ClassSubsets, SubsetFit, SubsetProbes, ValueSubsets, subset_outputs
 from probes.tasks import ProbeTask
-
-# (task, target, prediction or posterior, utterances) -> metric -> (low, high)
-Intervals = Callable[[ProbeTask, NDArray[Any], NDArray[Any], NDArray[Any]], Mapping[str, tuple[float, float]]]
 
 
 class HeldOutProblem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from sklearn.metrics import roc_curve
 
 from probes.deployment import DeployedProbe, ProbeBank, linear_weights
 from probes.evaluation import posterior_of
-from probes.fitting import FitSettings, FittedTask, counting, fit_tasks
+from probes.fitting import FittedTask, counting, fit_tasks
 from probes.logistic import LogisticProbe
 from probes.reservoir import FrameRows
 from probes.tasks import ProbeTask
@@ -26,7 +27,7 @@ def deployed_bank(data: StudyData, selected: Mapping[str, Sequence[int]], proven
         selected: name of a task to positions of features.
         provenance: written into the file.
     """
-    without_control = FitSettings(**{**vars(data.settings.fits), "shuffled_control": False})
+    without_control = replace(data.settings.fits, shuffled_control=False)
     probes = {}
     for task in data.settings.tasks:
         columns = np.sort(np.asarray(selected.get(task.name, range(data.score_masks.num_features)), dtype=np.int64))

@@ -15,7 +15,6 @@ from estimators.cost import estimator_cost, probe_cost
 from estimators.pitch import CrepeEstimator, PyinEstimator, WorldEstimator
 from estimators.voice_activity import SileroDetector, WebRtcDetector
 from probes.evaluation import posterior_of, predicted_values, score_classes, score_values
-from probes.intervals import score_intervals
 from probes.logistic import LogisticProbe
 from probes.reservoir import FrameRows
 from probes.tasks import ProbeTask
@@ -52,7 +51,7 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     found = compare(utterances, chosen, data.grid, workers=len(os.sched_getaffinity(0)))
     outcome.told["estimators_left_out"] = found.left_out
     timed = [item.noisy for item in signals[: data.settings.timed_mixtures]]
-    comparison = _Entries(data, rows)
+    comparison = EstimatorScores(data, rows)
     for estimator in usable(chosen)[0]:
         outcome.say(f"timing {estimator.name}")
         cost = estimator_cost(estimator, timed, data.grid).process_microseconds_per_hop
@@ -62,7 +61,7 @@ def estimators(data: StudyData, outcome: Outcome) -> None:
     outcome.add({"estimators": list(comparison.probes())})
 
 
-class _Entries:
+class EstimatorScores:
     """Makes table rows of predictions for the same frames.
 
     Args:
@@ -102,7 +101,10 @@ class _Entries:
     def _f0(
         self, name: str, candidates: NDArray[Any], voiced: NDArray[np.bool_], cost: float, shared: bool, note: str
     ) -> Iterator[EstimatorEntry]:
-        """Score F0 where it is voiced in truth, where both say so, and on all frames with unvoiced as 0 Hz."""
+        """Score F0 where it is voiced in truth, where both say so, and on all frames with unvoiced as 0 Hz.
+
+        A voiced frame without a candidate gets the median of all candidates, the best constant that is known of.
+        """
         known = np.isfinite(candidates)
         middle = float(np.median(candidates[known])) if known.any() else np.nan
         guess = np.where(known, candidates, middle)
@@ -115,7 +117,7 @@ class _Entries:
         self, task: ProbeTask, name: str, prediction: NDArray[Any], cost: float, shared: bool, note: str
     ) -> Iterator[EstimatorEntry]:
         target = self.rows.targets["vad" if task is VAD else "f0_hz"].astype(np.float64)
-        utterances, settings = self.rows.utterances, self.data.settings.intervals
+        utterances = self.rows.utterances
         if task is EVERY_F0:
             target = np.nan_to_num(target, nan=0.0)
         counts = np.isfinite(target)
@@ -127,18 +129,9 @@ class _Entries:
             scores = score_classes(task, target, prediction, utterances)
         else:
             scores = score_values(task, target, prediction, utterances)
-        intervals = score_intervals(
-            task,
-            target,
-            prediction,
-            utterances,
-            resamples=settings.resamples,
-            confidence=settings.confidence,
-            seed=settings.seed,
-        )
+        intervals = self.data.intervals(task, target, prediction, utterances)
         for metric, value in scores.items():
-            low, high = intervals.get(metric, (np.nan, np.nan))
-            yield EstimatorEntry(task.name, name, metric, value, low, high, cost, shared, note)
+            yield EstimatorEntry(task.name, name, metric, value, *intervals[metric], cost, shared, note)
 
     def _probe_cost(self, tasks: tuple[str, ...]) -> float:
         """Microseconds of a processor per hop, of the probes of some tasks together."""

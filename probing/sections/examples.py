@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
+from numpy.typing import NDArray
 
 from lightning_modules.enhancement import EnhancementModule
 from probes.evaluation import posterior_of, predicted_values
 from probes.features import mask_features
 from probes.logistic import LogisticProbe
+from probes.reservoir import FrameReservoir
 from probing.data import StudyData
 from reports.overview import Overview, draw_overview
 from reports.probing.replacing import replacing
@@ -68,10 +70,8 @@ def examples(data: StudyData, module: EnhancementModule, out: Path) -> list[dict
     return listed
 
 
-def predictions(data: StudyData, features: np.ndarray) -> dict[str, np.ndarray]:
+def predictions(data: StudyData, features: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
     """Predict every task for the frames of one mixture, as an overview shows them."""
-    from probes.reservoir import FrameReservoir
-
     reservoir = FrameReservoir(None)
     reservoir.add(features, {}, np.zeros(len(features), dtype=np.int64))
     rows = reservoir.rows()

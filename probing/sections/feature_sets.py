@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from probes.calibration import reliability_bins
 from probes.evaluation import evaluate, scored_rows
-from probes.fitting import FitSettings, FittedTask, counting, fit_tasks
-from probes.intervals import score_intervals
+from probes.fitting import FittedTask, counting, fit_tasks
 from probes.reservoir import FrameRows
 from probes.results import ProbeResult, ScoredRows
 from probes.scores import confusion_matrix, utterance_labels, utterance_means
@@ -29,19 +29,10 @@ def entries(
     data: StudyData, features: str, blocks: str, result: ProbeResult, scored: ScoredRows, part: Part = "score"
 ) -> Iterator[ScoreEntry]:
     """Make one row for every score of a task, with its interval."""
-    task, settings = result.task, data.settings.intervals
-    intervals = score_intervals(
-        task,
-        scored.target,
-        scored.prediction,
-        scored.utterances,
-        clusters=data.clusters(task.name, part, scored.utterances),
-        resamples=settings.resamples,
-        confidence=settings.confidence,
-        seed=settings.seed,
-    )
+    task = result.task
+    intervals = data.intervals(task, scored.target, scored.prediction, scored.utterances, part)
     for metric, score in result.scores.items():
-        low, high = intervals.get(metric, (np.nan, np.nan))
+        low, high = intervals[metric]
         yield ScoreEntry(
             features=features,
             blocks=blocks,
@@ -94,7 +85,7 @@ def single_blocks(data: StudyData) -> Iterator[tuple[str, dict[str, list[Any]]]]
     """Probe the masks of every block alone."""
     settings = data.settings
     tasks = [settings.task(name) for name in settings.block_tasks]
-    without_control = FitSettings(**{**vars(settings.fits), "shuffled_control": False})
+    without_control = replace(settings.fits, shuffled_control=False)
     for block in range(data.blocks):
         columns = np.arange(block * data.channels, (block + 1) * data.channels)
         fitted = fit_tasks(tasks, data.fit_masks.columns(columns), without_control)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -10,8 +11,7 @@ from numpy.typing import NDArray
 
 from probes.context import context_rows
 from probes.evaluation import score_classes, score_values, scored_rows
-from probes.fitting import FitSettings, counting, fit_tasks
-from probes.intervals import score_intervals
+from probes.fitting import counting, fit_tasks
 from probes.logistic import LogisticProbe
 from probes.moments import CHUNK_ROWS, column_statistics
 from probes.perceptron import PerceptronProbe
@@ -91,7 +91,7 @@ class _Refined:
         order = rank(CONTEXT_RANKING, self.fit, self.task, RankingSettings(), settings.fits.seed)
         features = np.sort(order[: settings.context_features])
         every_fit = self.data.collected["fit"].rows[MASKS]
-        without_control = FitSettings(**{**vars(settings.fits), "shuffled_control": False})
+        without_control = replace(settings.fits, shuffled_control=False)
         for frames in (1, *settings.context_frames):
             rows = strided_rows(context_rows(every_fit, features, frames), settings.frame_stride)
             probe = fit_tasks([self.task], rows, without_control)[self.task.name].probe
@@ -134,23 +134,12 @@ class _Refined:
         self, variant: str, answers: NDArray[np.float64], latency_ms: float, size: Size
     ) -> Iterator[RefinementEntry]:
         """Score answers for the rows that count."""
-        settings = self.data.settings.intervals
         scoring = score_values if self.task.kind == "value" else score_classes
         prediction = self.task.decode(answers[:, 0]) if self.task.kind == "value" else answers
         scores = scoring(self.task, self.target, prediction, self.utterances)
-        intervals = score_intervals(
-            self.task,
-            self.target,
-            prediction,
-            self.utterances,
-            clusters=self.data.clusters(self.task.name, "score", self.utterances),
-            resamples=settings.resamples,
-            confidence=settings.confidence,
-            seed=settings.seed,
-        )
+        intervals = self.data.intervals(self.task, self.target, prediction, self.utterances)
         for metric, score in scores.items():
-            low, high = intervals.get(metric, (np.nan, np.nan))
-            yield RefinementEntry(self.task.name, variant, metric, score, low, high, latency_ms, *size)
+            yield RefinementEntry(self.task.name, variant, metric, score, *intervals[metric], latency_ms, *size)
 
 
 def _size(probe: Probe) -> Size:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from probes.intervals import score_intervals
 from probes.selection import METHODS, CurveSettings, SelectionCurve, overlaps, selection_curves
-from probes.tasks import ProbeTask
 from probing.data import StudyData
 from probing.outcome import Outcome
 from reports.probing.rows import FewestFeatures, Overlap, SelectionPoint
@@ -33,38 +29,15 @@ def selection(data: StudyData, outcome: Outcome) -> None:
     for name in settings.selection_tasks:
         outcome.say(name)
         task = settings.task(name)
-        curves[name] = selection_curves(
-            task, data.fit_masks, data.score_masks, curve_settings, METHODS, _Intervals(data)
-        )
+        curves[name] = selection_curves(task, data.fit_masks, data.score_masks, curve_settings, METHODS, data.intervals)
         outcome.add(_tables(curves[name]))
     for method in METHODS:
+        if method == RANDOM:  # one order for all tasks, to be compared with other rankings and not with itself
+            continue
         orders = {name: _curve(found, method).order for name, found in curves.items()}
         count = min(settings.overlap_count, data.fit_masks.num_features)
         outcome.add({"overlap": [Overlap(method, **vars(item)) for item in overlaps(orders, [count])]})
     outcome.told["selected"] = {name: best_features(found) for name, found in curves.items()}
-
-
-class _Intervals:
-    """Intervals of scored rows, by what their task resamples."""
-
-    def __init__(self, data: StudyData) -> None:
-        self.data = data
-
-    def __call__(
-        self, task: ProbeTask, target: NDArray[Any], prediction: NDArray[Any], utterances: NDArray[Any]
-    ) -> Mapping[str, tuple[float, float]]:
-        """Return the ends of the interval of every score."""
-        settings = self.data.settings.intervals
-        return score_intervals(
-            task,
-            target,
-            prediction,
-            utterances,
-            clusters=self.data.clusters(task.name, "score", utterances),
-            resamples=settings.resamples,
-            confidence=settings.confidence,
-            seed=settings.seed,
-        )
 
 
 def _curve(curves: list[SelectionCurve], method: str) -> SelectionCurve:

@@ -11,7 +11,6 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 
 from callbacks import GateStatistics, MaskProbing
-from callbacks.mask_probing import frame_targets
 from callbacks.run_summary import reached_end
 from lightning_modules.enhancement import Enhancement, EnhancementModule
 from networks.complexity import mac_budget, weight_budget
@@ -164,13 +163,6 @@ def test_gate_statistics_count_what_the_masks_hold(tmp_path: Path) -> None:
     assert module.logged["gates/always_off"] == pytest.approx(1 / 18)
     assert module.logged["cost/macs_per_frame"] == pytest.approx(float(macs.mean()))
     assert module.logged["cost/macs_per_frame_p95"] == pytest.approx(float(macs.quantile(0.95)))
-
-
-def test_frame_targets_repeat_what_holds_for_an_utterance() -> None:
-    targets = {"vad": torch.tensor([[0.0, 1.0], [1.0, 1.0]]), "noise_class": torch.tensor([3.0, 5.0])}
-    rows = frame_targets(targets, 2)
-    assert rows["vad"].tolist() == [0, 1, 1, 1]
-    assert rows["noise_class"].tolist() == [3, 3, 5, 5]
 
 
 @pytest.mark.parametrize("name", ["every_n_epochs", "frame_stride", "logistic_rows", "details_every_n_epochs"])

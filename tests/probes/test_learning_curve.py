@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from probes.evaluation import score_values
 from probes.fitting import FitSettings
+from probes.intervals import Interval, score_intervals
 from probes.learning_curve import LearningPoint, learning_curve, nested_utterances
 from probes.reservoir import FrameReservoir, FrameRows
 from probes.suite import ProbeSuite
@@ -38,7 +44,9 @@ def rows(seed: int, utterances: int = 60, frames: int = 8, channels: int = 60) -
 
 @pytest.fixture(scope="module")
 def points() -> list[LearningPoint]:
-    return learning_curve(rows(1), rows(2), TASKS, [4, 15, 60], settings=SETTINGS, resamples=200)
+    return learning_curve(
+        rows(1), rows(2), TASKS, [4, 15, 60], settings=SETTINGS, intervals=partial(score_intervals, resamples=200)
+    )
 
 
 def curve(points: list[LearningPoint], task: str, metric: str) -> list[LearningPoint]:
@@ -77,16 +85,33 @@ def test_sets_are_nested_seeded_and_of_whole_utterances() -> None:
             nested_utterances(names, [count])
 
 
-def test_clusters_are_drawn_and_empty_fits_are_nan() -> None:
-    score = rows(2)
-    drawn = learning_curve(
-        rows(1), score, TASKS[2:], [60], settings=SETTINGS, clusters=score.utterances // 15, resamples=200
-    )
-    plain = learning_curve(rows(1), score, TASKS[2:], [60], settings=SETTINGS, resamples=200)
-    assert [point.score for point in drawn] == [point.score for point in plain]
-    assert [point.low for point in drawn] != [point.low for point in plain]
+def test_intervals_are_of_the_rows_that_count_and_nan_without() -> None:
+    score, asked = rows(2), []
+
+    def bounds(
+        task: ProbeTask, target: NDArray[Any], prediction: NDArray[Any], utterances: NDArray[Any]
+    ) -> dict[str, Interval]:
+        asked.append((task.name, target, utterances))
+        return {
+            name: (value - 1, value + 1) for name, value in score_values(task, target, prediction, utterances).items()
+        }
+
+    for point in learning_curve(rows(1), score, TASKS[2:], [60], settings=SETTINGS, intervals=bounds):
+        assert (point.low, point.high) == (point.score - 1, point.score + 1), point.metric
+    voiced = score.targets["vad"] == 1
+    ((name, target, utterances),) = asked
+    assert name == "level_dbfs"
+    assert np.array_equal(target, score.targets["level_dbfs"][voiced])
+    assert np.array_equal(utterances, score.utterances[voiced])
+    plain = learning_curve(rows(1), score, TASKS[2:], [60], settings=SETTINGS)
+    assert np.isfinite([point.score for point in plain]).all()
+    assert np.isnan([[point.low, point.high] for point in plain]).all()
+
+
+def test_empty_fits_are_nan() -> None:
     silent = rows(1)
     silent.targets["vad"] = np.zeros(len(silent))
-    found = learning_curve(silent, score, TASKS[2:], [5], settings=SETTINGS, clusters=score.utterances, resamples=10)
+    intervals = partial(score_intervals, resamples=10)
+    found = learning_curve(silent, rows(2), TASKS[2:], [5], settings=SETTINGS, intervals=intervals)
     assert {point.metric for point in found} == {"r2", "rmse", "mae", "utterance_r2"}
     assert np.isnan([[point.score, point.low, point.high] for point in found]).all()

@@ -7,7 +7,13 @@ import pytest
 import torch
 from jsonargparse import ArgumentParser
 
-from probes.features import feature_names, log_energy_features, log_magnitude_features, mask_features
+from probes.features import (
+    feature_names,
+    frame_targets,
+    log_energy_features,
+    log_magnitude_features,
+    mask_features,
+)
 from probes.tasks import ProbeTask, select
 
 
@@ -103,3 +109,10 @@ def test_spectrum_features_are_ordered_and_finite_in_silence() -> None:
     energy = log_energy_features(spectrum)
     assert energy.shape == (8, 1) and energy[4, 0] == pytest.approx(np.log10(100 / 3), abs=1e-5)
     assert np.isfinite(energy).all()
+
+
+def test_frame_targets_repeat_what_holds_for_an_utterance() -> None:
+    targets = {"vad": torch.tensor([[0.0, 1.0], [1.0, 1.0]]), "noise_class": torch.tensor([3.0, 5.0])}
+    rows = frame_targets(targets, 2)
+    assert rows["vad"].tolist() == [0, 1, 1, 1]
+    assert rows["noise_class"].tolist() == [3, 3, 5, 5]

@@ -35,6 +35,23 @@ def test_another_study_is_refused_unless_it_is_to_be_replaced(tmp_path: Path) ->
     assert not StudyState(tmp_path, "b", SECTIONS, anew=True).done("scores")
 
 
+def test_a_replaced_study_leaves_no_table_behind(tmp_path: Path) -> None:
+    tables = Tables(tmp_path)
+    tables.add({"learning_curve": [LearningPoint("vad", "accuracy", 10, 0.5)]})
+    tables.write()
+    (tmp_path / "notes.csv").write_text("of the user")
+    StudyState(tmp_path, "a", SECTIONS).finish("scores", {}, 1.0)
+    StudyState(tmp_path, "a", SECTIONS).begin()
+    assert (tmp_path / "learning_curve.csv").is_file()
+    state = StudyState(tmp_path, "b", SECTIONS, only=["probes"], anew=True)
+    assert (tmp_path / "learning_curve.csv").is_file()  # network and data may still be refused
+    state.begin()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.csv"]
+    state.finish("probes", {}, 1.0)
+    state.begin()
+    assert StudyState(tmp_path, "b", SECTIONS).done("probes")
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"digest": "a"}'])
 def test_a_broken_state_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "state.json").write_text(content)

@@ -194,7 +194,8 @@ def _names(task: ProbeTask, target: NDArray[Any], prediction: NDArray[Any], utte
     nothing = target[:0], utterances[:0]
     if task.kind == "value":
         return list(score_values(task, nothing[0].astype(np.float64), np.zeros(0), nothing[1]))
-    return list(score_classes(task, nothing[0].astype(np.int64), np.zeros((0, prediction.shape[1])), nothing[1]))
+    posterior = np.zeros((0, max(prediction.shape[1], 2)))  # no fit, no classes: the names are the same
+    return list(score_classes(task, nothing[0].astype(np.int64), posterior, nothing[1]))
 
 
 def cluster_index(utterances: NDArray[Any], clusters: NDArray[Any]) -> NDArray[np.int64]:

@@ -50,7 +50,7 @@ def _targets(data: StudyData, rows: dict[str, Any]) -> dict[str, list[float | st
             continue
         values = rows[task.target]
         if task.target == "noise_class":
-            targets[task.target] = [data.categories[int(label)] for label in values]
+            targets[task.target] = [data.categories[int(label)] if label >= 0 else "" for label in values]
         else:
             targets[task.target] = [float(value) for value in values]
     return targets

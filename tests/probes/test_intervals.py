@@ -109,6 +109,9 @@ def test_what_is_undefined_is_nan() -> None:
         found = score_intervals(LEVEL, *arguments, resamples=50)
         assert set(found) == {"r2", "rmse", "mae", "utterance_r2"}
         assert np.isnan(list(found.values())).all()
+    no_classes = score_intervals(NOISE, target[:0].astype(int), np.zeros((0, 0)), names[:0], resamples=50)
+    assert {"accuracy", "balanced_accuracy", "f1"} <= set(no_classes)
+    assert np.isnan(list(no_classes.values())).all()
     one_class = score_intervals(VAD, np.ones(100, dtype=int), np.tile([0.4, 0.6], (100, 1)), names, resamples=50)
     assert np.isnan(one_class["auroc"]).all() and np.isnan(one_class["false_alarm_rate"]).all()
     assert one_class["accuracy"] == (1.0, 1.0)

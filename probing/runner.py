@@ -20,7 +20,7 @@ from probing.features import FEATURE_SETS, FeatureExtractor, untrained_twin
 from probing.mixtures import Part, study_loaders
 from probing.network import build, config_of, load_weights
 from probing.outcome import Outcome, Study
-from probing.sections.registry import SECTIONS
+from probing.sections.registry import BUILT_ON, SECTIONS
 from probing.settings import StudySettings
 from probing.state import Stopwatch, StudyState, Tables, identify
 
@@ -89,7 +89,8 @@ class StudyRun:
             with threadpool_limits(1, user_api="blas"):
                 SECTIONS[name](study, outcome)
             tables.write()
-            self.state.finish(name, outcome.told, watch.seconds)
+            outdated = [other for other, sources in BUILT_ON.items() if name in sources]
+            self.state.finish(name, outcome.told, watch.seconds, outdated)
             self._say(f"{place}: {watch.seconds:.0f} s")
 
     def _say(self, line: str) -> None:

@@ -128,9 +128,11 @@ class StudyState:
         """Note how long something took that is no section."""
         self._content["seconds"][what] = round(seconds, 1)
 
-    def finish(self, section: str, told: Mapping[str, Any], seconds: float) -> None:
-        """Note that a section is done."""
+    def finish(self, section: str, told: Mapping[str, Any], seconds: float, outdated: Iterable[str] = ()) -> None:
+        """Note that a section is done, and that others, made from what it told before, have to be done again."""
         self._content["sections"][section] = dict(told)
+        for name in outdated:
+            self._content["sections"].pop(name, None)
         self.note_seconds(section, seconds)
         with replacing(self._path) as part:
             part.write_text(json.dumps(self._content, indent=1), encoding="utf-8")

@@ -77,3 +77,4 @@ SECTIONS: Mapping[str, Section] = {
     "examples": _examples,
     "probes": _probes,
 }
+BUILT_ON: Mapping[str, tuple[str, ...]] = {"probes": ("selection",)}  # what sections take from those before them

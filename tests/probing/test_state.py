@@ -28,6 +28,15 @@ def test_finished_sections_are_known_to_the_next_run(tmp_path: Path) -> None:
     assert second.seconds == {"collecting": 3.2, "scores": 1.2}
 
 
+def test_what_was_made_from_a_section_is_outdated_by_it(tmp_path: Path) -> None:
+    state = StudyState(tmp_path, "a", SECTIONS)
+    for name in ("scores", "probes"):
+        state.finish(name, {}, 1.0)
+    state.finish("selection", {}, 1.0, outdated=["probes"])
+    again = StudyState(tmp_path, "a", SECTIONS)
+    assert [again.done(name) for name in SECTIONS] == [True, True, False]
+
+
 def test_another_study_is_refused_unless_it_is_to_be_replaced(tmp_path: Path) -> None:
     StudyState(tmp_path, "a", SECTIONS).finish("scores", {}, 1.0)
     with pytest.raises(StudyError, match=r"another checkpoint or with other settings.*--anew"):

@@ -78,6 +78,7 @@ def test_columns_are_those_of_the_study() -> None:
         "estimators": "task estimator metric score low high microseconds_per_hop network_shared note",
         "refinements": "task variant metric score low high latency_ms weights bytes",
         "verification": "features eer low high trials speakers",
+        "quality": "measure noisy enhanced gain low high utterances",
     }
     assert {name: " ".join(column_types(kind)) for name, kind in TABLES.items()} == expected
 

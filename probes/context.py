@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +86,6 @@ def context_rows(rows: FrameRows, features: NDArray[np.int64], frames: int) -> F
     Raises:
         ValueError: if frames are left out (a sample or a stride), or the rows of an utterance are not together.
     """
-    past = past_rows(rows.utterances, frames)
     if len(rows) > 1:
         same = rows.utterances[1:] == rows.utterances[:-1]
         gaps = same & (np.diff(rows.order, axis=0) != [0, 1]).any(axis=1)
@@ -95,14 +95,6 @@ def context_rows(rows: FrameRows, features: NDArray[np.int64], frames: int) -> F
                 "context needs every frame of an utterance: rows (stream, index) "
                 f"{tuple(before.tolist())} and {tuple(after.tolist())} are not neighbours; stride after it"
             )
-    kept = rows.features[:, features]
-    stacked = kept[past].reshape(len(rows), frames * features.size)
-    return FrameRows(
-        stored=np.packbits(stacked, axis=1) if rows.packed else stacked,
-        packed=rows.packed,
-        num_features=frames * features.size,
-        targets=rows.targets,
-        utterances=rows.utterances,
-        keys=rows.keys,
-        order=rows.order,
-    )
+    stacked = stack_context(rows.features[:, features], rows.utterances, frames)
+    stored = np.packbits(stacked, axis=1) if rows.packed else stacked
+    return replace(rows, stored=stored, num_features=frames * features.size)

@@ -77,6 +77,7 @@ def _notes(settings: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, st
     left_out = "; ".join(f"{name}: {reason}" for name, reason in told.get("estimators_left_out", {}).items())
     cost = (
         "Targets come from WebRTC's detector and from CREPE on clean speech, which favours these two tools on noisy "
-        "speech. " + (f"Left out: {left_out}." if left_out else "")
+        "speech; probes are fitted to these targets, which the other tools do not know. "
+        + (f"Left out: {left_out}." if left_out else "")
     )
     return {"know": known, "cost": cost}

@@ -17,8 +17,8 @@ from probing.collection import KNOWN_FEATURES
 from probing.data import StudyData
 from probing.features import MASKS
 from probing.mixtures import Part
-from reports.probing.probe_rows import ALL_BLOCKS, calibration_rows, coefficient_rows, confusion_rows, score_rows
-from reports.probing.rows import CalibrationBin, Coefficient, ConfusionCount, ScoreEntry
+from reports.probing.probe_rows import calibration_rows, coefficient_rows, confusion_rows, score_rows
+from reports.probing.rows import ALL_BLOCKS, CalibrationBin, Coefficient, ConfusionCount, ScoreEntry
 
 NOISE_TASK, KNOWN_NOISE = "noise_class", "noise_class_known"
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from reports.probing.marks import FEATURES, METHODS, TASKS, metric_title, ordered, task_title
 from reports.probing.meta import MetaError
-from reports.probing.rows import EstimatorEntry, FewestFeatures, QualityEntry, RefinementEntry, ScoreEntry
+from reports.probing.rows import ALL_BLOCKS, EstimatorEntry, FewestFeatures, QualityEntry, RefinementEntry, ScoreEntry
 from reports.probing.tables import TableError, read_tables
 
-ALL_BLOCKS = "all"
 # Per task, what is printed of it, the first that it has of each group.
 SHOWN = (("balanced_accuracy", "r2"), ("utterance_balanced_accuracy", "utterance_r2"))
 DETAILS = {

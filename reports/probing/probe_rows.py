@@ -11,9 +11,8 @@ from probes.logistic import LogisticProbe
 from probes.results import ProbeResult, ScoredRows
 from probes.ridge import RidgeProbe
 from probes.scores import confusion_matrix, utterance_labels, utterance_means
-from reports.probing.rows import NAN, CalibrationBin, Coefficient, ConfusionCount, ScoreEntry
+from reports.probing.rows import ALL_BLOCKS, NAN, CalibrationBin, Coefficient, ConfusionCount, ScoreEntry
 
-ALL_BLOCKS = "all"
 Interval = tuple[float, float]
 
 

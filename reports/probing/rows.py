@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 NAN = float("nan")
+ALL_BLOCKS = "all"  # in the column of blocks
 
 
 @dataclass(frozen=True)

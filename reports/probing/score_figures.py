@@ -25,9 +25,8 @@ from reports.probing.marks import (
     reach,
     task_title,
 )
-from reports.probing.rows import ScoreEntry, VerificationEntry
+from reports.probing.rows import ALL_BLOCKS, ScoreEntry, VerificationEntry
 
-ALL_BLOCKS = "all"
 Y_LABELS = {"share": "balanced accuracy", "r2": "R²"}
 GROUPS = 4  # most tasks beside each other, so that a page of paper holds them
 LOWEST_R2 = -0.5  # worse ones are cut off, and say so

@@ -119,8 +119,8 @@ class OnnxStream(EngineStream):
             binding = self._bindings[key] = self._session.io_binding()
             old, new = self._states[self._current], self._states[1 - self._current]
             inputs: dict[str, NDArray[Any]] = {"magnitude": self._magnitude[:frames], **old}
-            outputs: dict[str, NDArray[Any]]
-            outputs = {"spectral_mask": self._spectral_mask[:frames]} | {f"new_{name}": new[name] for name in new}
+            outputs: dict[str, NDArray[Any]] = {f"new_{name}": state for name, state in new.items()}
+            outputs["spectral_mask"] = self._spectral_mask[:frames]
             if self._gated:
                 outputs["channel_masks"] = self._masks[:frames]
             for name, array in inputs.items():

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import soxr
 
     from streaming.enhancer import Chunk
-    from streaming.properties import PropertySpec
 
 # soxr's filters of variable rate wait for 12.5 ms at 48 kHz to 16 kHz and 15 ms back, those of fixed rate for 37 and
 # 31 ms, at the same quality (images and aliases below -120 dB).
@@ -24,10 +23,17 @@ LOW_DELAY = True
 class Enhancer(Protocol):
     """What is used of :class:`streaming.enhancer.StreamingEnhancer`."""
 
-    sample_rate: int
-    hop_length: int
-    latency_samples: int
-    schema: tuple[PropertySpec, ...]
+    @property
+    def sample_rate(self) -> int:
+        """Hz."""
+
+    @property
+    def hop_length(self) -> int:
+        """Samples between frames."""
+
+    @property
+    def latency_samples(self) -> int:
+        """Samples that must have gone in after a sample before it has come out, at worst."""
 
     def feed(self, samples: NDArray[np.float32]) -> Chunk:
         """Enhance what has arrived."""

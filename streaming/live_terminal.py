@@ -41,6 +41,8 @@ def run_session(session: LiveSession, console: Console, *, view: bool = True, se
     limit = None if seconds is None else round(seconds * session.device.sample_rate)
     with _quitting_signals() as quitting, TerminalKeys() as keys:
         session.start()
+        device = session.device
+        _print(console, f"{device.description} at {device.sample_rate} Hz, latency {session.latency}")
         try:
             with _shown(session, console, view and console.is_terminal) as show:
                 while not (quitting.is_set() or session.ended or (limit is not None and session.position >= limit)):
@@ -49,7 +51,12 @@ def run_session(session: LiveSession, console: Console, *, view: bool = True, se
                         break
         finally:
             session.stop()
-    console.print(plain_line(session.state()), highlight=False, soft_wrap=True)
+    _print(console, plain_line(session.state()))
+
+
+def _print(console: Console, line: str) -> None:
+    """Write plain text: nothing coloured, wrapped or taken for markup (names of devices have brackets)."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _wait(keys: TerminalKeys, quitting: threading.Event) -> str:
@@ -90,7 +97,7 @@ class _LogLines:
     def __call__(self) -> None:
         if time.monotonic() >= self._due:
             self._due += LOG_INTERVAL_S
-            self._console.print(plain_line(self._session.state()), highlight=False, soft_wrap=True)
+            _print(self._console, plain_line(self._session.state()))
 
 
 @contextlib.contextmanager

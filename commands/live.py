@@ -31,10 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_argument("--rate", type=int, metavar="HZ", help="of the device (default: the network's if it can)")
     device.add_argument("--block", type=int, metavar="SAMPLES", help="of the device per call (default: one hop, 16 ms)")
     device.add_argument("--fast", action="store_true", help="files: as fast as it goes, not in real time")
-    network.add_argument("--checkpoint", type=Path, metavar="FILE", help="network (default: the one of the package)")
-    network.add_argument("--probes", type=Path, metavar="FILE", help="probes (default: those beside the network)")
-    network.add_argument("--no-probes", action="store_true", help="tell no properties")
-    network.add_argument("--engine", choices=("numba", "onnx"), default="numba", help="(default: numba)")
+    network.add_argument(
+        "--checkpoint", type=Path, metavar="FILE", help="network, .safetensors or .ckpt (default: that of the package)"
+    )
+    network.add_argument(
+        "--probes", metavar="FILE", help="probes of the network; `none` for none (default: those beside the checkpoint)"
+    )
+    network.add_argument("--engine", choices=("numba", "onnx"), default="numba", help="what computes (default: numba)")
     network.add_argument(
         "--smoothing",
         type=float,
@@ -80,16 +83,17 @@ def _run_session(options: argparse.Namespace, capture: DeviceName, playback: Dev
 
     settings = LiveSettings(spare_s=options.spare / 1000, record=options.record, bypass=options.bypass)
     console = Console()
-    enhancer = StreamingEnhancer(
-        options.checkpoint,
-        False if options.no_probes else options.probes,
-        engine=options.engine,
-        smoothing_s=options.smoothing,
-        keep_masks=not options.no_view and console.is_terminal,
-    )
-    device = _open_device(options, capture, playback, enhancer.sample_rate, enhancer.hop_length)
-    try:
+    with console.status("loading the network (at its first use on a machine it is compiled, which takes longer)"):
+        enhancer = StreamingEnhancer(
+            options.checkpoint,
+            False if options.probes == "none" else options.probes,
+            engine=options.engine,
+            smoothing_s=options.smoothing,
+            keep_masks=not options.no_view and console.is_terminal,
+        )
+        device = _open_device(options, capture, playback, enhancer.sample_rate, enhancer.hop_length)
         session = LiveSession(device, enhancer, settings)
+    try:
         run_session(session, console, view=not options.no_view, seconds=options.seconds)
     finally:
         device.stop()

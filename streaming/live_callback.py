@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from streaming.devices import DeviceFlags
 from streaming.ring import PositionRing
 
+LOUDEST = 1e3  # of full scale; what a device delivers beyond is no sound
+
 
 class LiveCallback:
     """Hands captured samples to a worker and plays what it has made of them, a fixed delay later.
@@ -30,6 +32,7 @@ class LiveCallback:
         wake: gets an item after every block; an event in it is to be set once all captured samples are processed.
         bypass: whether the noisy signal is to be heard, aligned with the enhanced one.
         late_blocks: blocks with silence because the worker was late.
+        unusable_samples: captured ones that were no finite number (or beyond any level) and taken as silence.
         input_overflows, output_underflows: reported by the device.
         worker: whose end ends waiting in :meth:`settle`.
     """
@@ -38,13 +41,13 @@ class LiveCallback:
         self.delay, self.bypass = delay, False
         self.captured, self.enhanced = (PositionRing(max(length, delay + longest)) for _ in range(2))
         self.wake: queue.SimpleQueue[threading.Event | None] = queue.SimpleQueue()
-        self.late_blocks = self.input_overflows = self.output_underflows = 0
+        self.late_blocks = self.input_overflows = self.output_underflows = self.unusable_samples = 0
         self.worker: threading.Thread | None = None
         self._longest, self._fade, self._faded = longest, fade, 0
         curve = (0.5 - 0.5 * np.cos(np.pi * np.arange(fade + 1) / max(fade, 1))).astype(np.float32)
         # Weight of the noisy signal while it fades in; what follows the curve spares a case at its end.
         self._weights = np.concatenate([curve, np.ones(longest, np.float32)])
-        self._noisy = np.zeros(longest, np.float32)
+        self._noisy, self._usable = np.zeros(longest, np.float32), np.zeros(longest, np.bool_)
 
     def __call__(self, captured: NDArray[np.float32], played: NDArray[np.float32], flags: DeviceFlags) -> None:
         """Take a block and fill another of the same length."""
@@ -66,6 +69,11 @@ class LiveCallback:
 
     def _exchange(self, captured: NDArray[np.float32], played: NDArray[np.float32]) -> int:
         position = self.captured.end - self.delay
+        usable = self._usable[: captured.size]
+        np.less_equal(np.abs(captured, out=self._noisy[: captured.size]), LOUDEST, out=usable)
+        if not usable.all():
+            self.unusable_samples += captured.size - int(np.count_nonzero(usable))
+            captured = np.where(usable, captured, np.float32(0.0))
         self.captured.write(captured)
         missing = self.enhanced.read_into(position, played)
         target = self._fade if self.bypass else 0

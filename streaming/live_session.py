@@ -174,6 +174,7 @@ class LiveSession:
             load_p99=high,
             late_blocks=callback.late_blocks,
             overruns=self._overruns,
+            unusable_samples=callback.unusable_samples,
             input_overflows=callback.input_overflows,
             output_underflows=callback.output_underflows,
             bypass=callback.bypass,

@@ -71,6 +71,7 @@ class LiveState:
         load_median, load_p99: processing time over duration of the blocks of the last seconds.
         late_blocks: blocks that the network was late for.
         overruns: times that it fell so far behind that input was lost.
+        unusable_samples: captured ones that were no numbers, or beyond any level.
         input_overflows, output_underflows: reported by the device.
         bypass: whether the noisy signal is heard.
         recording: name of the recording that is being written.
@@ -89,6 +90,7 @@ class LiveState:
     load_p99: float = 0.0
     late_blocks: int = 0
     overruns: int = 0
+    unusable_samples: int = 0
     input_overflows: int = 0
     output_underflows: int = 0
     bypass: bool = False

@@ -200,13 +200,14 @@ def _network_rows(state: LiveState) -> list[tuple[str, str | Text, str | Text]]:
 
 
 def _footer(state: LiveState) -> Group:
-    faults = Text(_faults(state), "red" if state.late_blocks or state.overruns else "dim")
+    faults = Text(_faults(state), "red" if state.late_blocks or state.overruns or state.unusable_samples else "dim")
     last = Text(state.message, "yellow") if state.message else Text(KEYS, "dim")
     return Group(Text(f"latency {state.latency}", "dim"), faults, last)
 
 
 def _faults(state: LiveState) -> str:
+    unusable = f"  unusable samples {state.unusable_samples}" if state.unusable_samples else ""
     return (
         f"late {state.late_blocks}  lost {state.overruns}  "
-        f"device: underflows {state.output_underflows}, overflows {state.input_overflows}"
+        f"device: underflows {state.output_underflows}, overflows {state.input_overflows}{unusable}"
     )

@@ -84,6 +84,7 @@ class SoundDevice:
         self.finished = threading.Event()
         self.failure: Exception | None = None
         self._stream: Any = None
+        self._latency_s = 0.0
         self._callback: AudioCallback | None = None
         self._captured = np.zeros(self.block, np.float32)
         self._played = np.zeros(self.block, np.float32)
@@ -91,7 +92,7 @@ class SoundDevice:
     @property
     def latency_s(self) -> float:
         """As PortAudio states it, of both directions; 0 before the start."""
-        return 0.0 if self._stream is None else float(np.sum(self._stream.latency))
+        return self._latency_s
 
     def start(self, callback: AudioCallback, delay: int) -> None:
         """Open and start the stream; ``delay`` makes no difference to a sound device."""
@@ -111,6 +112,7 @@ class SoundDevice:
                 **merged,
             )
             self._stream.start()
+            self._latency_s = float(np.sum(self._stream.latency))
         except self._module.PortAudioError as error:
             raise DeviceError(f"{self.description}: cannot be started at {self.sample_rate} Hz ({error})") from error
 

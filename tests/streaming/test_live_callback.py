@@ -86,6 +86,19 @@ def test_what_is_late_is_silent_and_the_delay_stays(callback: LiveCallback, nois
     assert callback.late_blocks == len(range(first // BLOCK, last // BLOCK))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+@pytest.mark.parametrize("bypass", [False, True])
+def test_what_is_no_sound_is_silence_and_counted(
+    callback: LiveCallback, noisy: NDArray[np.float32], value: float, bypass: bool
+) -> None:
+    broken, silent = noisy.copy(), noisy.copy()
+    broken[[100, 400]], silent[[100, 400]] = value, 0.0
+    played = run(callback, broken, switch=(0,) if bypass else ())
+    expected = delayed(silent if bypass else silent * np.float32(0.5))
+    np.testing.assert_array_equal(played[2 * BLOCK :], expected[2 * BLOCK :])
+    assert callback.unusable_samples == 2 and np.isnan(broken[100]) == np.isnan(value)
+
+
 def test_flags_are_counted_and_long_blocks_divided(callback: LiveCallback, noisy: NDArray[np.float32]) -> None:
     played = np.empty(300, np.float32)
     callback(noisy[:300], played, DeviceFlags(True, False))

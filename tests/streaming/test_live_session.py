@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from streaming.devices import NO_FLAGS, AudioCallback, DeviceError
 from streaming.file_device import FileDevice
 from streaming.live_session import LiveSession, LiveSettings
-from tests.streaming.planted_enhancer import GAIN, HOP, WINDOW, PlantedEnhancer
+from tests.streaming.planted_enhancer import GAIN, HOP, WINDOW, PlantedChunk, PlantedEnhancer
 
 RATE = 16000
 QUICK = LiveSettings(spare_s=0.0, trial_s=0.5)
@@ -199,15 +199,23 @@ def test_recording_needs_a_folder() -> None:
     assert session.state().message == "to record, give --record DIR" and session.state().recording is None
 
 
-def test_a_failing_network_ends_the_session_with_its_error(tmp_path: Path) -> None:
+def test_a_failing_network_ends_the_session_with_its_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = white(RATE)
-    noisy[5000] = np.nan
+    noisy[5000] = 0.625
+    feed = PlantedEnhancer.feed
+
+    def failing(self: PlantedEnhancer, samples: NDArray[np.float32]) -> PlantedChunk:
+        if samples.max(initial=0) == 0.625:
+            raise RuntimeError("planted")
+        return feed(self, samples)
+
+    monkeypatch.setattr(PlantedEnhancer, "feed", failing)
     soundfile.write(tmp_path / "noisy.wav", noisy, RATE, "FLOAT")
     device = FileDevice(tmp_path / "noisy.wav", block=HOP, fast=True)
     session = LiveSession(device, PlantedEnhancer(), LiveSettings(trial_s=0.5, record=tmp_path / "takes"))
     session.start()
     wait_for(lambda: session.ended)
-    with pytest.raises(ValueError, match="samples must be finite, got nan"):
+    with pytest.raises(RuntimeError, match="planted"):
         session.stop()
     recorded = next((tmp_path / "takes").glob("*-noisy.wav"))
     assert 4000 < soundfile.info(recorded).frames <= 5000

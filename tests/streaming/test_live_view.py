@@ -106,6 +106,7 @@ def test_bypass_recording_and_messages(state: LiveState) -> None:
 
 
 def test_without_probes_masks_or_signal(state: LiveState) -> None:
+    assert "unusable" not in text(state) and "unusable samples 7" in text(replace(state, unusable_samples=7))
     bare = LiveState(0.0, "mic", state.latency)
     assert "voice" not in text(bare) and "channels" not in text(bare) and "latency 52 ms" in text(bare)
     assert "in blocks" not in text(replace(state, block_utilization=()))

@@ -70,7 +70,7 @@ def _run(options: argparse.Namespace) -> None:
         return
     _check_numbers(options)
     capture, playback = parse_device(options.input), parse_device(options.output)
-    _check_devices(capture, playback, options.fast)
+    _check_devices(capture, playback, options)
     _run_session(options, capture, playback)
 
 
@@ -135,9 +135,10 @@ def _check_numbers(options: argparse.Namespace) -> None:
             raise ValueError(f"--{name} must be a number from 0 on, got {getattr(options, name)}")
 
 
-def _check_devices(capture: DeviceName, playback: DeviceName, fast: bool) -> None:
+def _check_devices(capture: DeviceName, playback: DeviceName, options: argparse.Namespace) -> None:
     """Refuse what cannot be connected, and look for PortAudio, before a network is loaded."""
     from streaming.devices import DeviceError
+    from streaming.file_device import audio_format
     from streaming.sound_device import load_sounddevice
 
     if capture.none:
@@ -151,9 +152,13 @@ def _check_devices(capture: DeviceName, playback: DeviceName, fast: bool) -> Non
             raise DeviceError(f"--input file:{capture.file}: no such file")
         if playback.file is not None and playback.file.resolve() == capture.file.resolve():
             raise DeviceError(f"--output file:{playback.file}: is the input")
+        if playback.file is not None:
+            audio_format(playback.file)
+        if options.rate is not None:
+            raise DeviceError("--rate is for sound devices: a file has its own")
         return
     if playback.file is not None:
         raise DeviceError("--output is a file, --input is not: record a microphone with --record DIR")
-    if fast:
+    if options.fast:
         raise DeviceError("--fast is for files: a sound device keeps its own time")
     load_sounddevice()

@@ -38,7 +38,8 @@ def in_engine(path: Path, signal: np.ndarray, forced: np.ndarray | None = None) 
 
 
 GATE_NAMES = (
-    "dense", "default", "raw", "stack", "network", "depthwise", "leaky", "hysteresis", "everything", "static", "random",
+    "dense", "default", "raw", "stack", "network", "depthwise", "one tap", "leaky", "hysteresis", "all", "static",
+    "static raw", "random",
 )  # fmt: skip
 
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from networks.former_names import present_name
+
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says why and what to do."""
@@ -39,9 +41,6 @@ TRAINING_PARTS = (
     TrainingPart("joint_probes.", "joint probes", "model.joint_probes", True),
 )
 
-# Layers of a gate that had other names in 0.1.0.
-RENAMED = {".gate.input_norm.": ".gate.stem.norm.", ".gate.squeeze.": ".gate.stem.squeeze."}
-
 
 def plain_values(settings: Any) -> Any:
     """Return settings as mappings, lists and numbers, which torch loads with ``weights_only``; None stays None."""
@@ -58,11 +57,7 @@ def upgrade_state(stored: Mapping[str, Tensor], expected: Mapping[str, Tensor]) 
     Returns:
         The state under present names; that of a newer checkpoint as it is.
     """
-    upgraded = {}
-    for name, value in stored.items():
-        for old, new in RENAMED.items():
-            name = name.replace(old, new)
-        upgraded[name] = value
+    upgraded = {present_name(name): value for name, value in stored.items()}
     if not any(name.endswith(".gate.threshold") for name in stored):
         gates = {name.rpartition(".")[0] for name in upgraded if name.endswith(".gate.shift")}
         upgraded |= {

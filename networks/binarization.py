@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Surrogate = Literal["sigmoid", "straight_through", "gumbel"]
+from networks.gate_settings import Surrogate
 
 
 class _Step(torch.autograd.Function):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal, get_args
 
-from networks.binarization import Surrogate
-
+# torch is not imported here: what runs a trained network reads these settings too and starts without it.
+Surrogate = Literal["sigmoid", "straight_through", "gumbel"]
 Decision = Literal["frame", "static", "random"]
 StemScope = Literal["block", "stack", "network"]
 Context = Literal["none", "depthwise", "leaky"]
@@ -60,3 +61,18 @@ class GateSettings:
             raise ValueError(f"network.gate.temperature must be positive, got {self.temperature}")
         if self.hysteresis < 0:
             raise ValueError(f"network.gate.hysteresis must not be negative, got {self.hysteresis}")
+
+    def frame_threshold(self, target_utilization: float) -> float:
+        """Return the logit above which a channel is on, if gates decide from the signal.
+
+        Args:
+            target_utilization: share of active channels, in (0, 1).
+
+        Returns:
+            The normal quantile for standardised logits; raw ones are compared with 0.
+
+        Example:
+            >>> round(GateSettings().frame_threshold(0.25), 3), GateSettings(normalize=False).frame_threshold(0.25)
+            (0.674, 0.0)
+        """
+        return NormalDist().inv_cdf(1.0 - target_utilization) if self.normalize else 0.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from statistics import NormalDist
 from typing import NamedTuple
 
 import torch
@@ -136,7 +135,7 @@ class ChannelGate(Gate):
 
     def threshold_for(self, target_utilization: float) -> float:
         """Return the normal quantile for standardised logits; raw ones are compared with 0."""
-        return NormalDist().inv_cdf(1.0 - target_utilization) if self.settings.normalize else 0.0
+        return self.settings.frame_threshold(target_utilization)
 
     @property
     def history(self) -> int | None:

@@ -23,6 +23,8 @@ PACKAGES = (
     "probing",
     "corpora",
     "sweeps",
+    "checkpoints",
+    "streaming",
     "commands",
 )
 # Who may import what of ours, besides itself. The longest matching importer counts.
@@ -47,10 +49,24 @@ ALLOWED: dict[str, set[str]] = {
     "probing": {"networks", "datamodules", "probes", "estimators", "reports", "lightning_modules"},
     "corpora": {"datamodules.corpus"},
     "sweeps": {"reports"},
+    "checkpoints": set(),
+    "streaming": {
+        "networks.framing",
+        "networks.gate_settings",
+        "networks.former_names",
+        "probes.deployment",
+        "checkpoints",
+    },
     "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
+    "commands.enhance": {"checkpoints", "probes.deployment", "streaming", "reports"},
+    "commands.export": {"checkpoints", "probes.deployment", "streaming", "reports"},
+    "commands.live": {"checkpoints", "probes.deployment", "streaming", "reports"},
     "commands.probe": {"lightning_modules", "probing", "reports.probing"},
     "commands.sweep": {"lightning_modules.enhancement_cli", "reports.sweep", "sweeps"},
 }
+# What runs a trained network, and must start quickly.
+QUICK = ("streaming", "probes.deployment", "networks.framing", "networks.gate_settings", "networks.former_names")
+SLOW = {"torch", "lightning", "sklearn", "matplotlib"}
 # Prints what an import changed of the state that all code of a process shares.
 IMPORT_PROBE = """
 import importlib, os, random, sys, warnings
@@ -200,3 +216,21 @@ def test_importing_changes_no_global_state() -> None:
 def test_a_planted_side_effect_is_found(tmp_path: Path) -> None:
     (tmp_path / "planted.py").write_text("import os, torch\ntorch.manual_seed(0)\nos.environ['PLANTED'] = '1'\n")
     assert import_effects(tmp_path, ["planted"], set()) == "['torch seed', 'environment']"
+
+
+def slow_imports(root: Path, names: list[str]) -> set[str]:
+    """Import modules in a new process and return which packages that take seconds came with them."""
+    code = f"import sys, {', '.join(names)}; print(*{SLOW!r} & sys.modules.keys())"
+    result = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_running_a_trained_network_imports_nothing_slow() -> None:
+    assert slow_imports(REPOSITORY, [*QUICK, *(name for name, _ in modules(REPOSITORY, "streaming"))]) == set()
+
+
+@pytest.mark.parametrize(("line", "expected"), [("import sklearn", "sklearn"), ("from torch import nn", "torch")])
+def test_a_planted_slow_import_is_found(tmp_path: Path, line: str, expected: str) -> None:
+    (tmp_path / "planted.py").write_text(line)
+    assert expected in slow_imports(tmp_path, ["planted"])

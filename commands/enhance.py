@@ -75,7 +75,7 @@ def _add_file_options(group: argparse._ArgumentGroup) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Enhance, say what was done, and return the exit status."""
-    return exit_status(lambda: _run(options))
+    return exit_status(lambda: _run(options), again="run the same command with --resume")
 
 
 def _run(options: argparse.Namespace) -> None:

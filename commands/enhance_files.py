@@ -20,8 +20,8 @@ from streaming.excerpt import Excerpt
 from streaming.file_enhancement import FileReport, FileSettings, enhance_file, usable_cores
 from streaming.file_plan import FileJob, FilePlanError, plan_files
 from streaming.folder_enhancement import enhance_files
-from streaming.property_columns import Selection, columns_for, posterior_name
-from streaming.property_table import PropertyTable, PropertyTableError, TableLayout, check_table_format
+from streaming.property_columns import Selection, columns_for
+from streaming.property_table import PropertyTable, PropertyTableError, TableLayout, check_table_format, parts_folder
 
 FILES_TOLD = 10  # of more, what was heard is only in the table
 NOISE_CLASS = "noise_class"
@@ -39,18 +39,18 @@ def enhance_given_files(options: argparse.Namespace) -> None:
     """
     jobs, selection = _plan(options), Selection(not options.raw, options.posteriors)
     if options.resume and _complete(jobs, options.properties):
-        print(f"{_count(jobs)} there already, nothing is left to do")
+        print(f"{_files(len(jobs))} there already, nothing is left to do")
         return
     enhancer = load_enhancer(options, keep_masks=options.plot is not None)
     table = _table(options, enhancer, selection)
     left = [job for job in jobs if not options.resume or not _is_done(job, table)]
     if len(left) < len(jobs):
-        print(f"{len(jobs) - len(left)} of {_count(jobs)} there already")
+        print(f"{len(jobs) - len(left)} of {_files(len(jobs))} there already")
     run = _Run(enhancer, options, selection, table, len(left))
     run.enhance(left)
     if table is not None:
-        rows_of = table.join(job.label for job in jobs)
-        print(f"properties of {rows_of} file{'s' * (rows_of != 1)}: {table.path}")
+        rows_of = table.join((job.label for job in jobs), keep_parts=bool(run.failures))
+        print(f"properties of {_files(rows_of)}: {table.path}")
     run.tell(jobs)
 
 
@@ -81,11 +81,11 @@ def _complete(jobs: Sequence[FileJob], properties: Path | None) -> bool:
     there = all(path.exists() for job in jobs for path in job.outputs)
     if properties is None or not properties.exists():
         return there and properties is None
-    if not there:
+    if not there and not parts_folder(properties).is_dir():
         raise PropertyTableError(
-            f"--properties {properties}: is of an earlier run, and some files are missing; name another table"
+            f"--properties {properties}: is of an earlier run without some of the files; name another table"
         )
-    return True
+    return there
 
 
 def _is_done(job: FileJob, table: PropertyTable | None) -> bool:
@@ -180,8 +180,7 @@ class _Run:
         seconds = sum(report.seconds for report in self.reports.values())
         compute_s = sum(report.compute_s for report in self.reports.values())
         factor = f"; real-time factor {compute_s / seconds:.4f}" if seconds else ""
-        count = len(self.reports)
-        print(f"{count} file{'s' * (count != 1)}, {seconds:.1f} s of audio in {self.elapsed_s:.1f} s{factor}")
+        print(f"{_files(len(self.reports))}, {seconds:.1f} s of audio in {self.elapsed_s:.1f} s{factor}")
         if self.failures:
             raise SomeFilesFailed(f"{len(self.failures)} of {len(jobs)} files were not enhanced, see above")
 
@@ -212,5 +211,5 @@ def _seconds(job: FileJob) -> float:
         return 0.0
 
 
-def _count(jobs: Sequence[FileJob]) -> str:
-    return f"{len(jobs)} files" if len(jobs) != 1 else "1 file"
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

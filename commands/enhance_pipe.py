@@ -12,6 +12,7 @@ from commands.enhance_network import load_enhancer
 from streaming.pcm_pipe import PcmError, PcmFormat, PcmPipe, PcmReport
 from streaming.property_columns import Selection
 
+INTERRUPTED = 130
 FILE_OPTIONS = {"plot": None, "format": None, "subtype": None, "jobs": None, "resume": False}
 
 
@@ -30,7 +31,10 @@ def enhance_given_pipe(options: argparse.Namespace) -> None:
         enhancer = load_enhancer(options)
         pipe = PcmPipe(enhancer, pcm, stream, Selection(not options.raw, options.posteriors))
         start = time.perf_counter()
-        report = pipe.run(sys.stdin.fileno(), sys.stdout.fileno())
+        try:
+            report = pipe.run(sys.stdin.fileno(), sys.stdout.fileno())
+        except KeyboardInterrupt:  # the usual end of what listens to a microphone
+            sys.exit(INTERRUPTED)
     _tell(report, time.perf_counter() - start)
 
 

@@ -22,12 +22,14 @@ from reports.time_panels import (
     draw_mask_raster,
     draw_spectrogram,
     level_spectrum,
+    moving_average,
     title_panel,
 )
 
 SPEECH_COLOR, NOISE_COLOR, QUIET_COLOR = "#D55E00", "#0072B2", "#555555"
 WIDTH_RANGE_IN, SECONDS_PER_INCH = (9.5, 16.0), 3.0  # longer excerpts get a wider figure, up to a point
 DPI = 130
+NOISE_AVERAGE_S = 1.0  # surroundings change slowly; single frames only flicker
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ def _draw_activity(axis: Axes, time_s: NDArray[Any], given: Mapping[str, NDArray
 
 
 def _draw_noise(axis: Axes, posteriors: NDArray[Any], classes: tuple[str, ...], grid: FrameGrid) -> None:
-    seen = draw_class_strip(axis, posteriors, classes, grid, "noise class (paler: less sure)")
+    average = moving_average(posteriors, 1 + 2 * round(NOISE_AVERAGE_S * grid.frame_rate_hz / 2))
+    title = f"noise class, mean of {NOISE_AVERAGE_S:g} s (paler: less sure)"
+    seen = draw_class_strip(axis, average, classes, grid, title)
     patches = [Patch(color=class_color(index), label=classes[index]) for index in seen]
     axis.legend(
         handles=patches,

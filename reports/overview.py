@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from scipy.signal import stft
 
 from networks.framing import FrameGrid
 from reports.time_panels import draw_mask_raster, draw_spectrogram, level_spectrum, title_panel
@@ -67,11 +66,11 @@ def draw_overview(overview: Overview, grid: FrameGrid) -> Figure:
     heights = [1.3, 1.3, 1.3, 4.0, *[1.0] * len(tracks)]
     figure = Figure(figsize=(9.5, 1.1 * sum(heights) + 0.6), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    clean_spectrum = stft(overview.clean, grid.sample_rate, nperseg=grid.window_length)[2]
-    top_db = float(20 * np.log10(np.abs(clean_spectrum).max() + 1e-9))
     signals = {"noisy": overview.noisy, "enhanced": overview.enhanced, "clean": overview.clean}
-    for axis, (title, waveform) in zip(axes, signals.items(), strict=False):
-        draw_spectrogram(axis, level_spectrum(waveform, grid), grid, title, top_db)
+    levels_db = {title: level_spectrum(waveform, grid) for title, waveform in signals.items()}
+    top_db = float(levels_db["clean"].max())
+    for axis, (title, level_db) in zip(axes, levels_db.items(), strict=False):
+        draw_spectrogram(axis, level_db, grid, title, top_db)
     draw_mask_raster(axes[3], overview.channel_masks, grid)
     time_s = np.arange(overview.channel_masks.shape[-1]) * grid.hop_length / grid.sample_rate
     for axis, (name, label) in zip(axes[4:], tracks, strict=True):

@@ -9,7 +9,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
-from scipy.signal import stft
 
 from networks.framing import FrameGrid
 
@@ -46,16 +45,25 @@ def level_spectrum(waveform: NDArray[np.float32], grid: FrameGrid) -> NDArray[np
     """Compute the magnitude spectrogram in dB, frames centred as in the network.
 
     Args:
-        waveform: shape (sample,); zeros follow what is shorter than a window.
+        waveform: shape (sample,), with silence before and behind it.
         grid: sample-to-frame alignment.
 
     Returns:
-        Shape (frequency, frame).
+        Shape (frequency, frame); a sine of full scale reaches -6 dB.
+
+    Example:
+        >>> tone = np.sin(2 * np.pi * 1000 / 16000 * np.arange(16000))
+        >>> level_db = level_spectrum(tone, FrameGrid())
+        >>> level_db.shape, int(level_db[:, 30].argmax()), round(float(level_db.max()), 1)
+        ((257, 63), 32, -6.0)
     """
-    waveform = np.pad(waveform, (0, max(0, grid.window_length - len(waveform))))
-    overlap = grid.window_length - grid.hop_length
-    spectrum = stft(waveform, grid.sample_rate, nperseg=grid.window_length, noverlap=overlap, padded=True)[2]
-    return 20 * np.log10(np.abs(spectrum) + 1e-9)
+    half = grid.window_length // 2
+    padded = np.pad(np.asarray(waveform, dtype=np.float64), half)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, grid.window_length)[:: grid.hop_length]
+    window = np.hanning(grid.window_length + 1)[:-1]  # periodic
+    magnitude = np.abs(np.fft.rfft(frames * window, axis=1)).T / window.sum()
+    level_db: NDArray[np.float64] = 20 * np.log10(magnitude + 1e-9)
+    return level_db
 
 
 def draw_spectrogram(axis: Axes, level_db: NDArray[np.float64], grid: FrameGrid, title: str, top_db: float) -> None:
@@ -108,6 +116,25 @@ def draw_class_strip(
     title_panel(axis, title)
     counts = np.bincount(best, minlength=len(classes))
     return [int(index) for index in np.argsort(-counts, kind="stable") if counts[index]]
+
+
+def moving_average(values: NDArray[Any], frames: int) -> NDArray[np.float64]:
+    """Average every frame with its neighbours, fewer at both ends.
+
+    Args:
+        values: shape (frame, ...).
+        frames: in the average, odd.
+
+    Example:
+        >>> moving_average(np.array([0.0, 3.0, 6.0, 9.0]), 3).tolist()
+        [1.5, 3.0, 6.0, 7.5]
+    """
+    half, count = frames // 2, len(values)
+    sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0, dtype=np.float64)])
+    first = np.maximum(np.arange(count) - half, 0)
+    end = np.minimum(np.arange(count) + half + 1, count)
+    lengths = (end - first).reshape(-1, *[1] * (values.ndim - 1))
+    return (sums[end] - sums[first]) / lengths
 
 
 def class_color(index: int) -> str:

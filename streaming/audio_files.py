@@ -17,6 +17,27 @@ class AudioFileError(ValueError):
     """A file that cannot be read or written; the message names it and what is wrong."""
 
 
+def not_finite(block: NDArray[np.float32], position: int, sample_rate: int) -> str:
+    """Say where the first sample is that is no number.
+
+    Args:
+        block: shape (sample, channel), with at least one such sample.
+        position: of its first sample in the signal.
+        sample_rate: Hz.
+
+    Returns:
+        Text without the name of the signal.
+
+    Example:
+        >>> not_finite(np.array([[0.0, 0.0], [0.0, np.nan]]), 8000, 16000)
+        'sample 8001 (0.500 s) of channel 1 is nan, expected a finite number'
+    """
+    row, channel = np.argwhere(~np.isfinite(block))[0]
+    where = position + int(row)
+    seconds = where / sample_rate
+    return f"sample {where} ({seconds:.3f} s) of channel {channel} is {block[row, channel]}, expected a finite number"
+
+
 class AudioSource:
     """Audio file that is read from beginning to end in blocks; use it in a ``with`` statement.
 
@@ -79,11 +100,7 @@ class AudioSource:
             if not len(block):
                 raise AudioFileError(f"{self.path}: truncated, {position} of {self.num_samples} samples are there")
             if not np.isfinite(block).all():
-                where, channel = np.argwhere(~np.isfinite(block))[0]
-                raise AudioFileError(
-                    f"{self.path}: sample {position + where} ({(position + where) / self.sample_rate:.3f} s) of channel "
-                    f"{channel} is {block[where, channel]}, expected a finite number"
-                )
+                raise AudioFileError(f"{self.path}: {not_finite(block, position, self.sample_rate)}")
             position += len(block)
             yield block
 

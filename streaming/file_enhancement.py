@@ -21,6 +21,8 @@ from streaming.property_summary import PropertySummary
 from streaming.property_table import PropertyPart, PropertyTable
 from streaming.resampling import ResampledStream, StreamPiece
 
+DEFAULT_SELECTION = Selection()
+
 
 class Stopped(Exception):
     """The user wants to stop; nothing of the file is left."""
@@ -39,7 +41,7 @@ class FileSettings:
 
     container: str | None = None
     subtype: str | None = None
-    selection: Selection = Selection()
+    selection: Selection = DEFAULT_SELECTION
     excerpt_s: float | None = None
     block_s: float = 4.0
 

@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.audio_files import not_finite
 from streaming.enhancer import StreamingEnhancer
 from streaming.property_columns import Selection, columns_for, rows_of_channels
 from streaming.property_summary import PropertySummary
@@ -67,11 +68,11 @@ class PcmFormat:
         )
 
     def encode(self, samples: NDArray[np.float32]) -> tuple[bytes, int]:
-        """Return the bytes of samples, shape (sample, channel), and how many values were limited to full scale.
+        r"""Return the bytes of samples, shape (sample, channel), and how many values were limited to full scale.
 
         Example:
             >>> PcmFormat().encode(np.array([[0.5], [2.0]], dtype=np.float32))
-            (b'\\x00@\\xff\\x7f', 1)
+            (b'\x00@\xff\x7f', 1)
         """
         if self.sample_format == "f32le":
             return samples.astype("<f4").tobytes(), 0
@@ -159,12 +160,7 @@ class PcmPipe:
 
     def _feed(self, samples: NDArray[np.float32], sink: int) -> None:
         if not np.isfinite(samples).all():
-            where, channel = np.argwhere(~np.isfinite(samples))[0]
-            seconds = (self._fed + where) / self.pcm.sample_rate
-            raise PcmError(
-                f"stdin: sample {self._fed + where} ({seconds:.3f} s) of channel {channel} is "
-                f"{samples[where, channel]}, expected a finite number"
-            )
+            raise PcmError(f"stdin: {not_finite(samples, self._fed, self.pcm.sample_rate)}")
         self._fed += len(samples)
         self._take([stream.feed(samples[:, channel]) for channel, stream in enumerate(self._streams)], sink)
 

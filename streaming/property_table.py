@@ -142,7 +142,7 @@ class PropertyTable:
     def __init__(self, path: Path, layout: TableLayout) -> None:
         check_table_format(path)
         self.path, self.layout = path, layout
-        self.folder = path.with_name(path.name + ".parts")
+        self.folder = parts_folder(path)
 
     def prepare(self, keep: bool) -> None:
         """Make the folder of the parts.
@@ -165,23 +165,32 @@ class PropertyTable:
         """Begin the part of a file."""
         return _PARTS[self.path.suffix.lower()](self.part_path(file), file, self.layout)
 
-    def join(self, files: Iterable[str]) -> int:
-        """Write the table of all parts that are there and remove them.
+    def join(self, files: Iterable[str], keep_parts: bool = False) -> int:
+        """Write the table of all parts that are there; without any there is no table.
 
         Args:
             files: in the order of the table.
+            keep_parts: leave them, so that files that are missing can be added later.
 
         Returns:
             How many files the table has.
         """
         parts = [part for part in map(self.part_path, files) if part.is_file()]
+        if not parts:
+            return 0
         temporary = self.path.with_name(self.path.name + ".part")
         {".csv": _join_csv, ".json": _join_json, ".parquet": _join_parquet}[self.path.suffix.lower()](
             parts, temporary, self.layout
         )
         temporary.replace(self.path)
-        shutil.rmtree(self.folder)
+        if not keep_parts:
+            shutil.rmtree(self.folder)
         return len(parts)
+
+
+def parts_folder(path: Path) -> Path:
+    """Return where the parts of a table are until it is complete."""
+    return path.with_name(path.name + ".parts")
 
 
 def check_table_format(path: Path) -> None:

@@ -18,21 +18,21 @@ FORMAT_OF_NUMBERS = "%.6g"  # probes are not that accurate; float32 has seven di
 
 
 def csv_header(columns: Sequence[Column]) -> str:
-    """Return the first line of a table, with the column that tells the file.
+    r"""Return the first line of a table, with the column that tells the file.
 
     Example:
         >>> csv_header([Column("frame", "count")])
-        'file,frame\\n'
+        'file,frame\n'
     """
     return _csv_row(["file", *(column.name for column in columns)])
 
 
 def csv_lines(file: str, columns: Sequence[Column], rows: Rows) -> str:
-    """Return the lines of one file; numbers that are not finite are empty.
+    r"""Return the lines of one file; numbers that are not finite are empty.
 
     Example:
         >>> csv_lines("a, b.wav", [Column("frame", "count")], {"frame": np.arange(2)})
-        '"a, b.wav",0\\n"a, b.wav",1\\n'
+        '"a, b.wav",0\n"a, b.wav",1\n'
     """
     label = _csv_row([file]).rstrip("\n")
     names = {column: [_csv_row([name]).rstrip("\n") for name in column.classes] for column in columns}
@@ -53,11 +53,11 @@ def json_rows(file: str, columns: Sequence[Column], rows: Rows) -> list[str]:
 
 
 def json_lines(columns: Sequence[Column], rows: Rows) -> str:
-    """Return every row as a JSON object on a line of its own.
+    r"""Return every row as a JSON object on a line of its own.
 
     Example:
         >>> json_lines([Column("noise", "class", ("rain", "wind"))], {"noise": np.array([1])})
-        '{"noise": "wind"}\\n'
+        '{"noise": "wind"}\n'
     """
     cells = [
         [

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from networks.blocks import PrunedBlock
 from networks.constant_gates import RandomGate, StaticGate
+from networks.framing import MAGNITUDE_FLOOR
 from networks.gate_settings import GateSettings
 from networks.gating import ChannelGate, Gate
 
-MAGNITUDE_FLOOR = 1e-9  # keeps the power law differentiable at digital silence
 DEFAULT_GATE = GateSettings()
 
 

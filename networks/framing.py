@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAGNITUDE_FLOOR = 1e-9  # added to magnitudes before a power law: keeps it differentiable at digital silence
+LAST_FRAME_FLOOR = 0.01  # squared window below which the last frame alone no longer determines the signal
+
 
 @dataclass(frozen=True)
 class FrameGrid:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from networks.framing import FrameGrid
-
-LAST_FRAME_FLOOR = 0.01  # squared window below which the last frame alone no longer determines the signal
+from networks.framing import LAST_FRAME_FLOOR, FrameGrid
 
 
 class Stft(nn.Module):

@@ -1,0 +1,1 @@
+"""Compiled loops of the engine: single precision, preallocated arrays, no interpreter lock."""

@@ -1,0 +1,158 @@
+"""From samples to compressed magnitudes and back, hop by hop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from streaming.kernels.dense import OPTIONS, multiply
+from streaming.kernels.elementary import logistic, power
+from streaming.kernels.fourier import join, separate, transform
+from streaming.kernels.layout import (
+    ANALYSIS_WINDOW,
+    FAST_TRANSFORM,
+    FREQUENCIES,
+    HOP,
+    INVERSE_MATRIX,
+    MATRIX,
+    NO_BIAS,
+    PADDED_FREQUENCIES,
+    PADDED_WINDOW,
+    ROOT_COUNT,
+    ROOTS,
+    WINDOW,
+)
+
+
+@njit(**OPTIONS)
+def analyze(
+    plan: Any, weights: Any, window: Any, re: Any, im: Any, start: int, spare: Any, starts: Any, sums: Any
+) -> None:
+    """Compute the spectrum of one frame.
+
+    Args:
+        plan: of the network.
+        weights: of the network.
+        window: samples of the frame, shape (sample,).
+        re: real part from ``start`` on, written.
+        im: imaginary part, the same.
+        start: see there.
+        spare: scratch, shape (4, padded window).
+        starts: scratch, (8,).
+        sums: scratch, (8,).
+    """
+    length, taper = np.uint64(plan[WINDOW]), np.uint64(plan[ANALYSIS_WINDOW])
+    if not plan[FAST_TRANSFORM]:
+        bins, padded = plan[PADDED_FREQUENCIES], plan[PADDED_WINDOW]
+        row = spare[0]
+        for i in range(length):
+            row[i] = weights[taper + i] * window[i]
+        for i in range(length, np.uint64(padded)):
+            row[i] = np.float32(0)
+        multiply(weights, plan[MATRIX], plan[NO_BIAS], bins, padded, row, 0, re, start, starts, sums)
+        sine = plan[MATRIX] + bins * padded
+        multiply(weights, sine, plan[NO_BIAS], bins, padded, row, 0, im, start, starts, sums)
+        return
+    half = length // np.uint64(2)
+    even, odd = spare[0], spare[1]
+    for i in range(half):
+        j = np.uint64(2) * i
+        even[i] = weights[taper + j] * window[j]
+        odd[i] = weights[taper + j + np.uint64(1)] * window[j + np.uint64(1)]
+    root_re, root_im, last = roots(plan, weights)
+    swapped = transform(even, odd, spare[2], spare[3], root_re, root_im, half)
+    first = 2 if swapped else 0
+    separate(spare[first], spare[first + 1], re, im, start, root_re[last:], root_im[last:], half)
+
+
+@njit(**OPTIONS)
+def roots(plan: Any, weights: Any) -> tuple[Any, Any, int]:
+    """Return the factors of the transform, real and imaginary, and where those of the whole frame start."""
+    size = plan[ROOT_COUNT]
+    begin, end = plan[ROOTS], plan[ROOTS] + size
+    return weights[begin:end], weights[end : end + size], size - (plan[WINDOW] // 4 + 1)
+
+
+@njit(**OPTIONS)
+def compress(
+    plan: Any, re: Any, im: Any, start: int, magnitudes: Any, position: int, exponent: Any, floor: Any
+) -> None:
+    """Write ``(|X| + floor)^exponent`` of one frame."""
+    for k in range(np.uint64(plan[FREQUENCIES])):
+        x, y = re[np.uint64(start) + k], im[np.uint64(start) + k]
+        magnitudes[np.uint64(position) + k] = power(np.sqrt(x * x + y * y) + floor, exponent)
+
+
+@njit(**OPTIONS)
+def synthesize(
+    plan: Any,
+    weights: Any,
+    estimates: Any,
+    position: int,
+    re: Any,
+    im: Any,
+    start: int,
+    overlap: Any,
+    spare: Any,
+    starts: Any,
+    sums: Any,
+) -> None:
+    """Mask the spectrum of one frame and add its windowed waveform to what earlier frames left.
+
+    Args:
+        plan: of the network.
+        weights: of the network.
+        estimates: spectral mask before the logistic function, from ``position`` on.
+        position: see there.
+        re: real part of the spectrum from ``start`` on, changed.
+        im: imaginary part, the same.
+        start: see there.
+        overlap: sum of the windowed waveforms, and of the squared windows, shape (2, window); changed.
+        spare: scratch, shape (4, padded window).
+        starts: scratch, (8,).
+        sums: scratch, (8,).
+    """
+    length, taper = np.uint64(plan[WINDOW]), np.uint64(plan[ANALYSIS_WINDOW])
+    for k in range(np.uint64(plan[FREQUENCIES])):
+        gain = logistic(estimates[np.uint64(position) + k])
+        re[np.uint64(start) + k] *= gain
+        im[np.uint64(start) + k] *= gain
+    waveform, squares = overlap[0], overlap[1]
+    for i in range(length):
+        squares[i] += weights[taper + i] * weights[taper + i]
+    if not plan[FAST_TRANSFORM]:
+        bins, padded = plan[PADDED_FREQUENCIES], plan[PADDED_WINDOW]
+        row, part = spare[0], spare[1]
+        multiply(weights, plan[INVERSE_MATRIX], plan[NO_BIAS], padded, bins, re, start, row, 0, starts, sums)
+        sine = plan[INVERSE_MATRIX] + bins * padded
+        multiply(weights, sine, plan[NO_BIAS], padded, bins, im, start, part, 0, starts, sums)
+        for i in range(length):
+            waveform[i] += weights[taper + i] * (row[i] + part[i])
+        return
+    half = length // np.uint64(2)
+    root_re, root_im, last = roots(plan, weights)
+    join(re, im, start, spare[0], spare[1], root_re[last:], root_im[last:], half)
+    # with real and imaginary parts exchanged the same transform is the inverse one
+    swapped = transform(spare[1], spare[0], spare[3], spare[2], root_re, root_im, half)
+    first = 2 if swapped else 0
+    even, odd = spare[first], spare[first + 1]
+    for i in range(half):
+        j = np.uint64(2) * i
+        waveform[j] += weights[taper + j] * even[i]
+        waveform[j + np.uint64(1)] += weights[taper + j + np.uint64(1)] * odd[i]
+
+
+@njit(**OPTIONS)
+def take_hop(plan: Any, overlap: Any, samples: Any, position: int, skipped: int) -> int:
+    """Write the samples that no later frame changes, but the first ``skipped``, and return how many were written."""
+    hop, length = np.uint64(plan[HOP]), np.uint64(plan[WINDOW])
+    waveform, squares = overlap[0], overlap[1]
+    for i in range(np.uint64(skipped), hop):
+        samples[np.uint64(position) + i - np.uint64(skipped)] = waveform[i] / squares[i]
+    for i in range(length - hop):
+        waveform[i], squares[i] = waveform[i + hop], squares[i + hop]
+    for i in range(length - hop, length):
+        waveform[i], squares[i] = np.float32(0), np.float32(0)
+    return plan[HOP] - skipped

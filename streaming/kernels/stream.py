@@ -1,0 +1,149 @@
+"""The way of samples through the engine: hops in, frames through the network, hops and properties out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from streaming.kernels.dense import OPTIONS
+from streaming.kernels.layout import (
+    BATCH,
+    EXPONENT,
+    FILLED,
+    FLOOR,
+    FRAME_NUMBER,
+    HOP,
+    INPUT,
+    OUTPUTS,
+    OVERLAP,
+    PADDED_FREQUENCIES,
+    RECEIVED,
+    SMOOTHED,
+    SMOOTHING,
+    WINDOW,
+)
+from streaming.kernels.network import estimate
+from streaming.kernels.outputs import finish
+from streaming.kernels.spectra import analyze, compress, synthesize, take_hop
+from streaming.kernels.workspace import split_floats, split_integers
+
+LIMIT = np.float32(1e6)  # of a sample whose full scale is 1; squares of larger ones need not be finite
+
+
+@njit(**OPTIONS)
+def count_unusable(samples: Any) -> int:
+    """Count the samples that are not finite or far beyond full scale."""
+    count = 0
+    for i in range(np.uint64(samples.size)):
+        count += not (abs(samples[i]) <= LIMIT)
+    return count
+
+
+@njit(**OPTIONS)
+def collect(
+    plan: Any, weights: Any, state: Any, clock: Any, samples: Any, position: int, re: Any, im: Any, magnitudes: Any,
+    spare: Any, starts: Any, sums: Any,
+) -> tuple[int, int]:  # fmt: skip
+    """Analyse the frames that samples from ``position`` on complete, ``BATCH`` at most.
+
+    Returns:
+        Number of frames, and the position up to which samples were taken.
+    """
+    length, hop, bins = plan[WINDOW], plan[HOP], plan[PADDED_FREQUENCIES]
+    window = state[plan[INPUT] : plan[INPUT] + length]
+    filled, frames = clock[FILLED], 0
+    exponent, floor = weights[plan[EXPONENT]], weights[plan[FLOOR]]
+    while position < samples.size and frames < BATCH:
+        taken = min(length - filled, samples.size - position)
+        for i in range(np.uint64(taken)):
+            window[np.uint64(filled) + i] = samples[np.uint64(position) + i]
+        filled += taken
+        position += taken
+        if filled == length:
+            analyze(plan, weights, window, re, im, frames * bins, spare, starts, sums)
+            compress(plan, re, im, frames * bins, magnitudes, frames * bins, exponent, floor)
+            frames += 1
+            filled = length - hop
+            for i in range(np.uint64(filled)):
+                window[i] = window[i + np.uint64(hop)]
+    clock[FILLED] = filled
+    return frames, position
+
+
+@njit(**OPTIONS)
+def deliver(
+    plan: Any, weights: Any, heads: Any, state: Any, clock: Any, frames: int, estimates: Any, re: Any, im: Any,
+    outputs: Any, samples: Any, position: int, results: Any, row: int, spare: Any, starts: Any, sums: Any,
+) -> int:  # fmt: skip
+    """Synthesise frames, finish their properties, and move the clock on.
+
+    Returns:
+        The position up to which samples were written.
+    """
+    length, hop, bins, probes = plan[WINDOW], plan[HOP], plan[PADDED_FREQUENCIES], plan[OUTPUTS]
+    begin = plan[OVERLAP]
+    overlap = state[begin : begin + 2 * length].reshape((2, length))
+    share = np.float32(1) / weights[plan[SMOOTHING]]
+    for t in range(frames):
+        frame = clock[FRAME_NUMBER] + t
+        synthesize(plan, weights, estimates, t * bins, re, im, t * bins, overlap, spare, starts, sums)
+        skipped = min(hop, max(0, length // 2 - frame * hop))  # before the start of the signal
+        position += take_hop(plan, overlap, samples, position, skipped)
+        finish(heads, outputs, t * probes, frame == 0, share, state, plan[SMOOTHED], results, row + t)
+    clock[FRAME_NUMBER] += frames
+    return position
+
+
+@njit(**OPTIONS)
+def advance(
+    plan: Any, blocks: Any, weights: Any, fixed: Any, heads: Any, state: Any, clock: Any, samples: Any, enhanced: Any,
+    results: Any, utilization: Any, masks: Any, forced: Any, work: Any, positions: Any,
+) -> int:  # fmt: skip
+    """Enhance the next samples of a stream.
+
+    Args:
+        plan: lengths and positions, see ``layout``.
+        blocks: the same of every block, shape (block, field).
+        weights: all weights.
+        fixed: channels of gates that are the same in every frame.
+        heads: kinds of the probes' outputs, shape (output, 2).
+        state: of the stream, changed.
+        clock: of the stream, changed.
+        samples: shape (sample,).
+        enhanced: written, with room for all samples that become final.
+        results: written, what the probes say, as it is and smoothed, shape (2, frame, output).
+        utilization: written, share of active channels, shape (frame,).
+        masks: written unless empty, uint8, shape (frame, block, channel).
+        forced: masks to compute with instead of the gates', or empty.
+        work: scratch of ``work_size`` floats.
+        positions: scratch of ``position_count`` integers.
+
+    Returns:
+        Number of samples written; -1, and nothing is changed, if a sample is not finite or beyond ``LIMIT``.
+    """
+    if count_unusable(samples):
+        return -1
+    (re, im, magnitudes, estimates), scratch, outputs, spare, sums = split_floats(plan, work)
+    lists = split_integers(plan, positions)
+    starts = lists[1]
+    position = written = done = 0
+    while position < samples.size:
+        frames, position = collect(
+            plan, weights, state, clock, samples, position, re, im, magnitudes, spare, starts, sums
+        )
+        if frames == 0:
+            break
+        estimate(
+            plan, blocks, weights, fixed, state, clock[FRAME_NUMBER], frames, magnitudes, estimates, outputs,
+            utilization[done : done + frames], masks[done : done + frames], forced[done : done + frames],
+            scratch, lists,
+        )  # fmt: skip
+        written = deliver(
+            plan, weights, heads, state, clock, frames, estimates, re, im, outputs, enhanced, written, results,
+            done, spare, starts, sums,
+        )  # fmt: skip
+        done += frames
+    clock[RECEIVED] += samples.size
+    return written

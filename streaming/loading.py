@@ -1,0 +1,111 @@
+"""From files to an engine: the network, its probes, and whether they belong together."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, get_args
+
+from checkpoints import default_network, probes_beside
+from networks.framing import FrameGrid
+from probes.deployment import ProbeBank, ProbeFileError
+from streaming.checkpoint import read_network
+from streaming.engine import Engine
+from streaming.folding import fold
+from streaming.network import FoldedNetwork
+from streaming.packing import PackedNetwork, pack
+from streaming.properties import PropertySpec, schema_of
+
+EngineName = Literal["numba", "onnx"]
+
+
+class LoadedEngine(NamedTuple):
+    """An engine and what it computes.
+
+    Attributes:
+        engine: computes streams.
+        grid: sample-to-frame alignment.
+        schema: properties that the probes tell.
+        identity: engine, network and probes, by hashes; what a state of a stream belongs to.
+    """
+
+    engine: Engine
+    grid: FrameGrid
+    schema: tuple[PropertySpec, ...]
+    identity: Mapping[str, str]
+
+
+def load_engine(
+    checkpoint: str | Path | None, probes: str | Path | Literal[False] | None, engine: EngineName, smoothing_s: float
+) -> LoadedEngine:
+    """Load network and probes into an engine; the arguments are those of ``StreamingEnhancer``.
+
+    Raises:
+        ValueError: if a file or an argument cannot be used.
+    """
+    if engine not in get_args(EngineName):
+        raise ValueError(f"engine must be one of {get_args(EngineName)}, got {engine!r}")
+    if not 0 <= smoothing_s < float("inf"):
+        raise ValueError(f"smoothing_s must be at least 0 and finite, got {smoothing_s}")
+    path = default_network() if checkpoint is None else Path(checkpoint)
+    network = fold(read_network(path))
+    bank = _read_probes(path, probes, network)
+    hop_s = network.grid.hop_length / network.grid.sample_rate
+    packed = pack(network, bank, max(1.0, smoothing_s / hop_s))
+    identity = {"engine": engine, "network": network.fingerprint, "probes": _digest(bank)}
+    return LoadedEngine(_make(engine, network, packed), network.grid, schema_of(bank), identity)
+
+
+def _make(name: EngineName, network: FoldedNetwork, packed: PackedNetwork) -> Engine:
+    if name == "onnx":
+        from streaming.onnx_engine import OnnxEngine  # needs an extra
+
+        return OnnxEngine(network, packed)
+    from streaming.numba_engine import NumbaEngine  # the compiler takes a second to import
+
+    return NumbaEngine(packed)
+
+
+def _read_probes(
+    checkpoint: Path, probes: str | Path | Literal[False] | None, network: FoldedNetwork
+) -> ProbeBank | None:
+    """Read the probes that were asked for, or those that lie beside the checkpoint.
+
+    Raises:
+        ProbeFileError: if they are not those of the network.
+    """
+    if probes is False:
+        return None
+    if probes is None:
+        beside = probes_beside(checkpoint)
+        if beside is None:
+            return None
+        path = beside
+    else:
+        path = Path(probes)
+    bank = ProbeBank.load(path)
+    hop_s = network.grid.hop_length / network.grid.sample_rate
+    expected = (len(network.blocks), network.channels, hop_s)
+    if (bank.blocks, bank.channels) != expected[:2] or not math.isclose(bank.hop_s, hop_s):
+        raise ProbeFileError(
+            f"{path}: probes of {bank.blocks} blocks of {bank.channels} channels every {bank.hop_s} s, but "
+            f"{checkpoint} has {expected[0]} of {expected[1]} every {hop_s} s"
+        )
+    named = bank.provenance.get("network", network.fingerprint)
+    if named != network.fingerprint:
+        raise ProbeFileError(
+            f"{path}: probes of another network ({named[:12]}), but {checkpoint} is {network.fingerprint[:12]}"
+        )
+    return bank
+
+
+def _digest(bank: ProbeBank | None) -> str:
+    """Return a hash of what the probes compute."""
+    digest = hashlib.sha256()
+    for name, probe in (bank.probes if bank else {}).items():
+        digest.update(f"{name} {probe.kind} {probe.transform} {probe.classes}".encode())
+        for values in (probe.features, probe.weights, probe.bias):
+            digest.update(values.tobytes())
+    return digest.hexdigest()

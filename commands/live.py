@@ -77,24 +77,16 @@ def _run(options: argparse.Namespace) -> None:
 def _run_session(options: argparse.Namespace, capture: DeviceName, playback: DeviceName) -> None:
     from rich.console import Console  # what takes long to import comes when the command line is known to be right
 
-    from streaming.enhancer import StreamingEnhancer
+    from commands.enhance_network import load_enhancer
     from streaming.live_session import LiveSession, LiveSettings
     from streaming.live_terminal import run_session
 
     settings = LiveSettings(spare_s=options.spare / 1000, record=options.record, bypass=options.bypass)
     console = Console()
-    with console.status("loading the network (at its first use on a machine it is compiled, which takes longer)"):
-        enhancer = StreamingEnhancer(
-            options.checkpoint,
-            False if options.probes == "none" else options.probes,
-            engine=options.engine,
-            smoothing_s=options.smoothing,
-            keep_masks=not options.no_view and console.is_terminal,
-        )
-        device = _open_device(options, capture, playback, enhancer.sample_rate, enhancer.hop_length)
-        session = LiveSession(device, enhancer, settings)
+    enhancer = load_enhancer(options, keep_masks=not options.no_view and console.is_terminal)
+    device = _open_device(options, capture, playback, enhancer.sample_rate, enhancer.hop_length)
     try:
-        run_session(session, console, view=not options.no_view, seconds=options.seconds)
+        run_session(LiveSession(device, enhancer, settings), console, view=not options.no_view, seconds=options.seconds)
     finally:
         device.stop()
 
@@ -130,9 +122,8 @@ def _check_numbers(options: argparse.Namespace) -> None:
         value = getattr(options, name)
         if value is not None and not value > 0:
             raise ValueError(f"--{name} must be positive, got {value}")
-    for name in ("smoothing", "spare"):
-        if not 0 <= getattr(options, name) < float("inf"):
-            raise ValueError(f"--{name} must be a number from 0 on, got {getattr(options, name)}")
+    if not 0 <= options.spare < float("inf"):
+        raise ValueError(f"--spare must be 0 or more ms, got {options.spare}")
 
 
 def _check_devices(capture: DeviceName, playback: DeviceName, options: argparse.Namespace) -> None:

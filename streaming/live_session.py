@@ -7,20 +7,16 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streaming.devices import AudioDevice
+from streaming.enhancer import StreamingEnhancer
+from streaming.latency import Latency, stream_waits
 from streaming.live_callback import LiveCallback
-from streaming.live_path import Enhancer, Latency, LivePath
 from streaming.live_state import ChunkMeter, Level, LevelMeter, LiveState, LoadMeter
 from streaming.recording import Recording
-
-if TYPE_CHECKING:
-    from streaming.enhancer import Chunk
-
+from streaming.resampling import ResampledStream, StreamPiece
 
 LONGEST = 4096  # samples of the device that are processed at once
 
@@ -71,12 +67,12 @@ class LiveSession:
         failure: what ended processing, if anything did.
     """
 
-    def __init__(self, device: AudioDevice, enhancer: Enhancer, settings: LiveSettings | None = None) -> None:
+    def __init__(self, device: AudioDevice, enhancer: StreamingEnhancer, settings: LiveSettings | None = None) -> None:
         self.device, self.settings = device, settings or LiveSettings()
         self.failure: Exception | None = None
         rate, block = device.sample_rate, device.block
-        self._path = LivePath(enhancer, rate)
-        wait, resampling = self._path.waits(block, self.settings.trial_s)
+        self._stream = ResampledStream(enhancer, rate, low_delay=True)
+        wait, resampling = stream_waits(enhancer, rate, block, self.settings.trial_s)
         spare = round(self.settings.spare_s * rate)
         # The network has until the next call of the device, by which time a block to play must have come out.
         self.delay = block + wait + spare
@@ -190,7 +186,7 @@ class LiveSession:
                 if done is not None:
                     done.set()
             self._catch_up()
-            self._deliver(*self._path.flush())
+            self._deliver(self._stream.flush())
         except Exception as error:  # raised by stop(): a thread has nobody to raise to
             self.failure = error
 
@@ -210,20 +206,20 @@ class LiveSession:
             self._overruns += captured.read_into(self._position, noisy) > 0  # zeros stand for what was lost
             self._position += noisy.size
             started = time.perf_counter()
-            enhanced, chunk = self._path.feed(noisy)
+            piece = self._stream.feed(noisy)
             seconds = time.perf_counter() - started
             self._load.update(seconds, noisy.size / self.device.sample_rate)
-            self._deliver(enhanced, chunk)
+            self._deliver(piece)
             self._levels = self._meters[0].update(noisy), self._levels[1]
 
-    def _deliver(self, enhanced: NDArray[np.float32], chunk: Chunk) -> None:
+    def _deliver(self, piece: StreamPiece) -> None:
         """Hand on what came out of the network: to the device, the recording and the view."""
         ring = self.callback.enhanced
-        position = ring.end
-        enhanced = enhanced[: self._position - position]  # the resamplers' tail may be some samples too long
+        position, enhanced = ring.end, piece.samples
         ring.write(enhanced)
         self._levels = self._levels[0], self._meters[1].update(enhanced)
-        self._chunks.update(chunk)
+        for chunk in piece.chunks:
+            self._chunks.update(chunk)
         recording = self._recording
         if recording is not None and enhanced.size:
             noisy = np.empty_like(enhanced)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from streaming.live_path import Latency
+from streaming.latency import Latency
 
 if TYPE_CHECKING:
     from streaming.enhancer import Chunk

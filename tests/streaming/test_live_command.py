@@ -24,9 +24,9 @@ RATE = 16000
 # Runs the command with an enhancer that needs no network.
 PLANTED_COMMAND = """
 import sys
-import streaming.enhancer
+import commands.enhance_network
 from tests.streaming.planted_enhancer import PlantedEnhancer
-streaming.enhancer.StreamingEnhancer = lambda *arguments, **settings: PlantedEnhancer()
+commands.enhance_network.load_enhancer = lambda *arguments, **settings: PlantedEnhancer()
 from commands.main import main
 main(sys.argv[1:])
 """
@@ -39,7 +39,7 @@ def network(small_network: Callable[..., Any], tmp_path_factory: pytest.TempPath
 
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streaming.enhancer.StreamingEnhancer", lambda *arguments, **settings: PlantedEnhancer())
+    monkeypatch.setattr("commands.enhance_network.load_enhancer", lambda *arguments, **settings: PlantedEnhancer())
 
 
 def write(path: Path, seconds: float, rate: int = RATE) -> NDArray[np.float32]:
@@ -124,7 +124,7 @@ def test_an_interrupted_recording_is_complete(tmp_path: Path) -> None:
         (["--fast"], "--fast is for files"),
         (["--block", "0"], "--block must be positive, got 0"),
         (["--seconds", "nan"], "--seconds must be positive, got nan"),
-        (["--spare", "-1"], "--spare must be a number from 0 on, got -1.0"),
+        (["--spare", "-1"], "--spare must be 0 or more ms, got -1.0"),
     ],
 )
 def test_faults_end_with_one_line_before_a_network_is_loaded(
@@ -134,7 +134,7 @@ def test_faults_end_with_one_line_before_a_network_is_loaded(
     arguments: list[str],
     expected: str,
 ) -> None:
-    monkeypatch.setattr("streaming.enhancer.StreamingEnhancer", None)
+    monkeypatch.setattr("commands.enhance_network.load_enhancer", None)
     write(tmp_path / "noisy.wav", 0.1)
     assert run(*(argument.format(tmp_path / "noisy.wav") for argument in arguments)) == 1
     error = capsys.readouterr().err

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from streaming.live_path import Latency
+from streaming.latency import Latency
 from streaming.live_state import ChunkMeter, Level, LevelMeter, LiveState, LoadMeter, Reading
 from streaming.live_view import bar, note_name, plain_line, render
 from tests.streaming.planted_enhancer import SCHEMA, PlantedEnhancer

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Never
 
 from tqdm import tqdm
 
@@ -49,8 +50,9 @@ def enhance_given_files(options: argparse.Namespace) -> None:
     run = _Run(enhancer, options, selection, table, len(left))
     run.enhance(left)
     if table is not None:
-        rows_of = table.join((job.label for job in jobs), keep_parts=bool(run.failures))
-        print(f"properties of {_files(rows_of)}: {table.path}")
+        count = table.join((job.label for job in jobs), keep_parts=bool(run.failures))
+        if count:
+            print(f"properties of {_files(count)}: {table.path}")
     run.tell(jobs)
 
 
@@ -146,7 +148,7 @@ class _Run:
             enhance_files(jobs, work, self, self.workers)
         self.elapsed_s = time.perf_counter() - start
 
-    def _enhance_one(self, job: FileJob, stopped: Callable[[], bool], bar: tqdm[None]) -> FileReport:
+    def _enhance_one(self, job: FileJob, stopped: Callable[[], bool], bar: tqdm[Never]) -> FileReport:
         def advance(seconds: float) -> None:
             with self._lock:
                 bar.update(seconds)

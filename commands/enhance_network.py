@@ -7,7 +7,7 @@ import sys
 import threading
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,9 +42,11 @@ def _load(options: argparse.Namespace, keep_masks: bool) -> StreamingEnhancer:
             default_network()
         except FileNotFoundError as error:
             raise ValueError(f"--checkpoint: {error}") from error
-    probes = False if options.probes == "none" else None if options.probes is None else Path(options.probes)
+    named: Path | Literal[False] | None = None
+    if options.probes is not None:
+        named = False if options.probes == "none" else Path(options.probes)
     return StreamingEnhancer(
-        options.checkpoint, probes, engine=options.engine, smoothing_s=options.smoothing, keep_masks=keep_masks
+        options.checkpoint, named, engine=options.engine, smoothing_s=options.smoothing, keep_masks=keep_masks
     )
 
 

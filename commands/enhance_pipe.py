@@ -35,7 +35,8 @@ def enhance_given_pipe(options: argparse.Namespace) -> None:
             report = pipe.run(sys.stdin.fileno(), sys.stdout.fileno())
         except KeyboardInterrupt:  # the usual end of what listens to a microphone
             sys.exit(INTERRUPTED)
-    _tell(report, time.perf_counter() - start)
+    if not report.reader_left:
+        _tell(report, time.perf_counter() - start)
 
 
 def _check(options: argparse.Namespace) -> None:

@@ -177,6 +177,7 @@ class PropertyTable:
         """
         parts = [part for part in map(self.part_path, files) if part.is_file()]
         if not parts:
+            shutil.rmtree(self.folder)
             return 0
         temporary = self.path.with_name(self.path.name + ".part")
         {".csv": _join_csv, ".json": _join_json, ".parquet": _join_parquet}[self.path.suffix.lower()](

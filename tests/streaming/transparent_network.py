@@ -26,6 +26,8 @@ def write_transparent_network(folder: Path) -> Path:
     tensors = {}
     for name, shape in ARCHITECTURE.tensor_shapes().items():
         tensors[name] = rng.normal(0, 0.3, shape).astype(np.float32)
+        if ".gate." in name and name.endswith("bias"):
+            tensors[name] *= 10  # gates that follow the level
         if name.endswith("running_var"):
             tensors[name] = np.full(shape, 1.0, dtype=np.float32)
         if name.endswith("threshold"):
@@ -53,7 +55,7 @@ def _probes(rng: np.random.Generator) -> ProbeBank:
         return np.asarray(values, dtype=np.float32)
 
     probes = {
-        "vad": DeployedProbe("binary", features, weights(1, 1.0), bias(0.1), threshold=0.4),
+        "vad": DeployedProbe("binary", features, weights(1, 1.0), bias(0.1), threshold=0.75),
         "voicing": DeployedProbe("binary", features, weights(1, 1.0), bias(-0.2)),
         "noise_class": DeployedProbe("category", features, weights(3, 0.5), bias(0, 0.2, 0.1), classes=CLASSES),
         "snr_db": DeployedProbe("value", features, weights(1, 2.0), bias(3.0), unit="dB"),
@@ -75,3 +77,10 @@ def speech_like(seconds: float, sample_rate: int, channels: int = 1, seed: int =
         hz, phase = rng.uniform(100, 3400), rng.uniform(0, 6, channels)
         signal += np.sin(2 * np.pi * hz * time_s + phase) * np.sin(2 * np.pi * rng.uniform(1, 4) * time_s + phase)
     return (0.08 * signal).astype(np.float32)
+
+
+def bursts(seconds: float, seed: int = 0) -> np.ndarray:
+    """Return noise at 16 kHz whose level changes every 62 ms, so that the gates do too; shape (sample,)."""
+    rng = np.random.default_rng(seed)
+    levels = 10 ** rng.uniform(-4, -0.5, round(16 * seconds))
+    return (rng.standard_normal(1000 * len(levels)) * np.repeat(levels, 1000)).astype(np.float32)

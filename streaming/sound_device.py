@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from streaming.devices import AudioCallback, DeviceError, DeviceFlags
 
+MODULE = "sounddevice"  # imported late and by name: without PortAudio its import fails
 INSTALL = (
     "install the extra `live` (pip install 'dyncp[live]'), and on Linux the library PortAudio "
     "(Debian, Ubuntu: apt install libportaudio2; Fedora: dnf install portaudio; Arch: pacman -S portaudio)"
@@ -24,7 +25,7 @@ def load_sounddevice() -> Any:
         DeviceError: if one of them is missing; the message says what to install.
     """
     try:
-        return importlib.import_module("sounddevice")
+        return importlib.import_module(MODULE)
     except ModuleNotFoundError as error:
         raise DeviceError(f"sound devices need the package sounddevice: {INSTALL}") from error
     except OSError as error:  # what sounddevice raises if it does not find the library

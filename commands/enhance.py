@@ -16,6 +16,9 @@ docs/enhance.md tells more.
     arecord -q -t raw -f S16_LE -r 16000 | dyncp enhance - - | aplay -q -t raw -f S16_LE -r 16000"""
 
 
+EXTRA_OF_PACKAGE = {"numba": "stream", "llvmlite": "stream", "soxr": "stream", "onnx": "onnx", "onnxruntime": "onnx"}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the subcommand."""
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
@@ -79,6 +82,21 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    """Enhance files or a pipe.
+
+    Raises:
+        ValueError: if a package is not installed.
+    """
+    try:
+        _enhance(options)
+    except ModuleNotFoundError as error:
+        extra = EXTRA_OF_PACKAGE.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        raise ValueError(f"the package {error.name} is not installed: pip install 'dyncp[{extra}]'") from error
+
+
+def _enhance(options: argparse.Namespace) -> None:
     if "-" in (*options.inputs, options.out):
         from commands.enhance_pipe import enhance_given_pipe
 

@@ -14,7 +14,7 @@ import numpy as np
 from checkpoints import default_network
 from streaming.enhancer import StreamingEnhancer
 
-NOTICE_AFTER_S = 3.0  # loading what is compiled takes a second
+NOTICE_AFTER_S = 4.0  # loading what was compiled before takes a second
 
 
 def load_enhancer(options: argparse.Namespace, keep_masks: bool = False) -> StreamingEnhancer:
@@ -25,11 +25,11 @@ def load_enhancer(options: argparse.Namespace, keep_masks: bool = False) -> Stre
     """
     if not 0 <= options.smoothing < float("inf"):
         raise ValueError(f"--smoothing must be 0 or more seconds, got {options.smoothing}")
+    enhancer = _load(options, keep_masks)
     notice = threading.Timer(NOTICE_AFTER_S, _tell_of_compilation)
     notice.daemon = True
     notice.start()
     try:
-        enhancer = _load(options, keep_masks)
         enhancer.new_stream().feed(np.zeros(enhancer.latency_samples, dtype=np.float32))  # compiles what is not cached
     finally:
         notice.cancel()
@@ -51,7 +51,7 @@ def _load(options: argparse.Namespace, keep_masks: bool) -> StreamingEnhancer:
 
 
 def _tell_of_compilation() -> None:
-    print("compiling the network for this machine; later runs start at once", file=sys.stderr)
+    print("compiling for this machine, which takes half a minute once ...", file=sys.stderr)
 
 
 def described_network(options: argparse.Namespace, enhancer: StreamingEnhancer) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from reports.time_panels import (
 
 SPEECH_COLOR, NOISE_COLOR, QUIET_COLOR = "#D55E00", "#0072B2", "#555555"
 WIDTH_RANGE_IN, SECONDS_PER_INCH = (9.5, 16.0), 3.0  # longer excerpts get a wider figure, up to a point
-DPI = 130
+DPI = 110
 NOISE_AVERAGE_S = 1.0  # surroundings change slowly; single frames only flicker
 
 

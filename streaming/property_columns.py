@@ -55,7 +55,7 @@ def columns_for(schema: Sequence[PropertySpec], selection: Selection) -> tuple[C
         In the order of the table.
 
     Example:
-        >>> spec = PropertySpec("vad", "binary", "", (), 0.5, None)
+        >>> spec = PropertySpec("vad", "binary", "", (), 0.5, None, 0)
         >>> [column.name for column in columns_for([spec], Selection())]
         ['channel', 'frame', 'time_s', 'utilization', 'vad', 'vad_probability']
     """
@@ -76,9 +76,9 @@ def value_name(spec: PropertySpec) -> str:
     """Name the column of a value so that it ends in its unit.
 
     Example:
-        >>> value_name(PropertySpec("f0_hz", "value", "Hz", (), 0.5, None))
+        >>> value_name(PropertySpec("f0_hz", "value", "Hz", (), 0.5, None, 0))
         'f0_hz'
-        >>> value_name(PropertySpec("loudness", "value", "LUFS", (), 0.5, None))
+        >>> value_name(PropertySpec("loudness", "value", "LUFS", (), 0.5, None, 0))
         'loudness_lufs'
     """
     unit = re.sub(r"[^a-z0-9]+", "_", spec.unit.lower()).strip("_")

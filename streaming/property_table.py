@@ -20,7 +20,7 @@ import numpy as np
 from streaming.property_columns import Column, Rows, joined
 from streaming.property_text import csv_header, csv_lines, json_rows
 
-ROWS_IN_A_GROUP = 65536  # of a Parquet file: about 17 minutes of audio
+ROWS_IN_A_GROUP = 32768  # of a Parquet file: about nine minutes of audio
 
 
 class PropertyTableError(ValueError):

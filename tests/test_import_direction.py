@@ -51,6 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "sweeps": {"reports"},
     "checkpoints": set(),
     "streaming": {
+        "probes.tasks",
         "networks.framing",
         "networks.gate_settings",
         "networks.former_names",

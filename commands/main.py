@@ -6,13 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from commands import prepare, probe, shard, sweep
+from commands import export, prepare, probe, shard, sweep
 
 SUBCOMMANDS = {
     "prepare": prepare,
     "shard": shard,
     "sweep": sweep,
     "probe": probe,
+    "export": export,
 }  # each module has add_arguments(parser) and run(arguments) -> exit status
 PASSING_ON = {"sweep", "probe"}  # these hand what follows `--` to another command
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_dynamic, quantize_static
 
 from streaming.network import FoldedNetwork
@@ -23,6 +24,8 @@ from streaming.onnx_session import StreamRunner
 Quantization = Literal["dynamic", "static"]
 # Calibration keeps what every layer puts out in every frame; more frames hardly change the ranges.
 CALIBRATION_FRAMES = 1000
+# Says that constants are folded and shapes are known, which the quantizer else warns of.
+PREPARED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 
 
 def quantize(
@@ -47,6 +50,7 @@ def quantize(
         ValueError: if ``static`` has no frames to calibrate with.
     """
     graph = frame_graph(network, fused=False)
+    helper.set_model_props(graph.model, PREPARED)
     products = [node.name for node in graph.model.graph.node if node.op_type == "MatMul"]
     settings: dict[str, Any] = {
         "op_types_to_quantize": ["MatMul"],
@@ -73,19 +77,13 @@ def _quantize_static(
     # sums stay in float32: they are added to or rectified next
     options = {"OpTypesToExcludeOutputQuantization": ["MatMul"]}
     quantize_static(graph.model, target, frames, extra_options=options, **settings)
-    if frames.count == 0:
-        raise ValueError("static quantization needs spectra to calibrate with, got none")
 
 
 class _CalibrationFrames(CalibrationDataReader):  # type: ignore[misc]
-    """Frames of signals, each with the state that the frames before it leave.
-
-    Attributes:
-        count: frames so far.
-    """
+    """Frames of signals, each with the state that the frames before it leave."""
 
     def __init__(self, graph: FrameGraph, signals: Iterable[NDArray[np.float32]]) -> None:
-        self.count = 0
+        self._empty = True
         self._runner = StreamRunner(graph.model.SerializeToString())
         self._frames = islice(chain.from_iterable(map(self._signal, signals)), CALIBRATION_FRAMES)
 
@@ -96,7 +94,13 @@ class _CalibrationFrames(CalibrationDataReader):  # type: ignore[misc]
             self._runner.run(row)
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:
-        """Return the inputs of the next frame, or None behind the last one."""
+        """Return the inputs of the next frame, or None behind the last one.
+
+        Raises:
+            ValueError: if there is no frame at all.
+        """
         inputs = next(self._frames, None)
-        self.count += inputs is not None
+        if inputs is None and self._empty:
+            raise ValueError("static quantization needs spectra to calibrate with, got none")
+        self._empty = False
         return inputs

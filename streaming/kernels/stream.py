@@ -19,15 +19,12 @@ from streaming.kernels.layout import (
     OUTPUTS,
     OVERLAP,
     PADDED_FREQUENCIES,
-    RECEIVED,
     SMOOTHED,
     SMOOTHING,
     WINDOW,
 )
-from streaming.kernels.network import estimate
 from streaming.kernels.outputs import finish
 from streaming.kernels.spectra import analyze, compress, synthesize, take_hop
-from streaming.kernels.workspace import split_floats, split_integers
 
 LIMIT = np.float32(1e6)  # of a sample whose full scale is 1; squares of larger ones need not be finite
 
@@ -94,56 +91,3 @@ def deliver(
         finish(heads, outputs, t * probes, frame == 0, share, state, plan[SMOOTHED], results, row + t)
     clock[FRAME_NUMBER] += frames
     return position
-
-
-@njit(**OPTIONS)
-def advance(
-    plan: Any, blocks: Any, weights: Any, fixed: Any, heads: Any, state: Any, clock: Any, samples: Any, enhanced: Any,
-    results: Any, utilization: Any, masks: Any, forced: Any, work: Any, positions: Any,
-) -> int:  # fmt: skip
-    """Enhance the next samples of a stream.
-
-    Args:
-        plan: lengths and positions, see ``layout``.
-        blocks: the same of every block, shape (block, field).
-        weights: all weights.
-        fixed: channels of gates that are the same in every frame.
-        heads: kinds of the probes' outputs, shape (output, 2).
-        state: of the stream, changed.
-        clock: of the stream, changed.
-        samples: shape (sample,).
-        enhanced: written, with room for all samples that become final.
-        results: written, what the probes say, as it is and smoothed, shape (2, frame, output).
-        utilization: written, share of active channels, shape (frame,).
-        masks: written unless empty, uint8, shape (frame, block, channel).
-        forced: masks to compute with instead of the gates', or empty.
-        work: scratch of ``work_size`` floats.
-        positions: scratch of ``position_count`` integers.
-
-    Returns:
-        Number of samples written; -1, and nothing is changed, if a sample is not finite or beyond ``LIMIT``.
-    """
-    if count_unusable(samples):
-        return -1
-    (re, im, magnitudes, estimates), scratch, outputs, spare, sums = split_floats(plan, work)
-    lists = split_integers(plan, positions)
-    starts = lists[1]
-    position = written = done = 0
-    while position < samples.size:
-        frames, position = collect(
-            plan, weights, state, clock, samples, position, re, im, magnitudes, spare, starts, sums
-        )
-        if frames == 0:
-            break
-        estimate(
-            plan, blocks, weights, fixed, state, clock[FRAME_NUMBER], frames, magnitudes, estimates, outputs,
-            utilization[done : done + frames], masks[done : done + frames], forced[done : done + frames],
-            scratch, lists,
-        )  # fmt: skip
-        written = deliver(
-            plan, weights, heads, state, clock, frames, estimates, re, im, outputs, enhanced, written, results,
-            done, spare, starts, sums,
-        )  # fmt: skip
-        done += frames
-    clock[RECEIVED] += samples.size
-    return written

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from scipy.special import expit, softmax
 
 from probes.linear import linear_output
@@ -137,7 +137,7 @@ class ProbeBank:
         head = {"format": FORMAT, "version": VERSION, "blocks": self.blocks, "channels": self.channels}
         text = head | {"hop_s": self.hop_s, "probes": described, "provenance": dict(self.provenance)}
         temporary = path.with_name(path.name + ".part")
-        save_file(tensors, temporary, {"dyncp": json.dumps(text)})
+        temporary.write_bytes(save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
         temporary.replace(path)
 
     @classmethod

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from checkpoints import default_network, probes_beside
 from networks.framing import FrameGrid
-from probes.deployment import ProbeBank, ProbeFileError
+from probes.deployment import ProbeBank
 from streaming.checkpoint import read_network
 from streaming.engine import Engine
 from streaming.folding import fold
 from streaming.network import FoldedNetwork
 from streaming.packing import PackedNetwork, pack
+from streaming.probe_fit import Listened, check_probes
 from streaming.properties import PropertySpec, schema_of
 
 EngineName = Literal["numba", "onnx"]
@@ -50,19 +50,31 @@ def load_engine(
     if not 0 <= smoothing_s < float("inf"):
         raise ValueError(f"smoothing_s must be at least 0 and finite, got {smoothing_s}")
     path = default_network() if checkpoint is None else Path(checkpoint)
-    network = fold(read_network(path))
+    network, graph = _read_network(path, engine)
     bank = _read_probes(path, probes, network)
     hop_s = network.grid.hop_length / network.grid.sample_rate
     packed = pack(network, bank, max(1.0, smoothing_s / hop_s))
     identity = {"engine": engine, "network": network.fingerprint, "probes": _digest(bank)}
-    return LoadedEngine(_make(engine, network, packed), network.grid, schema_of(bank), identity)
+    return LoadedEngine(_make(engine, network, packed, graph), network.grid, schema_of(bank), identity)
 
 
-def _make(name: EngineName, network: FoldedNetwork, packed: PackedNetwork) -> Engine:
+def _read_network(path: Path, engine: EngineName) -> tuple[FoldedNetwork, bytes | None]:
+    """Read a network, of an ONNX file its sizes and its graph."""
+    if path.suffix != ".onnx":
+        return fold(read_network(path)), None
+    if engine != "onnx":
+        raise ValueError(f"{path}: an ONNX file needs engine 'onnx', got {engine!r}")
+    from streaming.onnx_file import outline, read_onnx  # needs an extra
+
+    exported = read_onnx(path)
+    return outline(exported), exported.model
+
+
+def _make(name: EngineName, network: FoldedNetwork, packed: PackedNetwork, graph: bytes | None) -> Engine:
     if name == "onnx":
         from streaming.onnx_engine import OnnxEngine  # needs an extra
 
-        return OnnxEngine(network, packed)
+        return OnnxEngine(network, packed, model=graph)
     from streaming.numba_engine import NumbaEngine  # the compiler takes a second to import
 
     return NumbaEngine(packed)
@@ -86,18 +98,8 @@ def _read_probes(
     else:
         path = Path(probes)
     bank = ProbeBank.load(path)
-    hop_s = network.grid.hop_length / network.grid.sample_rate
-    expected = (len(network.blocks), network.channels, hop_s)
-    if (bank.blocks, bank.channels) != expected[:2] or not math.isclose(bank.hop_s, hop_s):
-        raise ProbeFileError(
-            f"{path}: probes of {bank.blocks} blocks of {bank.channels} channels every {bank.hop_s} s, but "
-            f"{checkpoint} has {expected[0]} of {expected[1]} every {hop_s} s"
-        )
-    named = bank.provenance.get("network", network.fingerprint)
-    if named != network.fingerprint:
-        raise ProbeFileError(
-            f"{path}: probes of another network ({named[:12]}), but {checkpoint} is {network.fingerprint[:12]}"
-        )
+    listened = Listened(checkpoint, len(network.blocks), network.channels, network.grid, network.fingerprint)
+    check_probes(path, bank, listened)
     return bank
 
 

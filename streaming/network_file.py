@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from networks.framing import FrameGrid
 from streaming.architecture import Architecture, plain_fields
@@ -89,7 +89,7 @@ class StoredNetwork:
         }
         temporary = path.with_name(path.name + ".part")
         tensors = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in self.tensors.items()}
-        save_file(tensors, temporary, {"dyncp": json.dumps(text)})
+        temporary.write_bytes(save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
         temporary.replace(path)
 
     @classmethod

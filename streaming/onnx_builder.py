@@ -14,6 +14,9 @@ from onnx import helper, numpy_helper
 class GraphBuilder:
     """Nodes and constants in the order in which they were added; equal constants are kept once.
 
+    Args:
+        fused: use Gemm, which is faster, and not MatMul and Add, which quantization needs apart.
+
     Example:
         >>> builder = GraphBuilder()
         >>> builder.add("Add", ["x", builder.constant(np.ones(2, np.float32))], output="y")
@@ -22,7 +25,8 @@ class GraphBuilder:
         (['Add'], 1)
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fused: bool = True) -> None:
+        self.fused = fused
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], str] = {}
@@ -57,6 +61,17 @@ class GraphBuilder:
             return [matrix]
         return self.add_split("Split", [matrix], [f"{name}_{row}" for row in range(count)], axis=0, num_outputs=count)
 
-    def gemm(self, x: str, weight: NDArray[np.float32], bias: NDArray[np.float32], *, name: str) -> str:
-        """Compute ``x @ weight.T + bias``; the weights are stored transposed, as runtimes read them best."""
-        return self.add("Gemm", [x, self.constant(weight.T), self.constant(bias)], name=name)
+    def affine(self, x: str, weight: NDArray[np.float32], addend: NDArray[np.float32] | str, *, name: str) -> str:
+        """Compute ``x @ weight.T + addend``; the weights are stored transposed, as runtimes read them best.
+
+        Args:
+            x: shape (1, input).
+            weight: shape (output, input).
+            addend: constant of shape (output,), or name of a value of shape (1, output).
+            name: of the product.
+        """
+        factor = self.constant(weight.T)
+        added = addend if isinstance(addend, str) else self.constant(addend)
+        if self.fused:
+            return self.add("Gemm", [x, factor, added], name=name)
+        return self.add("Add", [self.add("MatMul", [x, factor], name=name), added])

@@ -15,14 +15,9 @@ from streaming.kernels import layout as at
 from streaming.kernels.workspace import position_count, split_floats, split_integers, work_size
 from streaming.network import FoldedNetwork
 from streaming.onnx_graph import frame_graph, scan_over_frames
+from streaming.onnx_session import first_states, open_session
 from streaming.packing import PackedNetwork
 
-# Of onnxruntime's inputs and outputs.
-DTYPES: Mapping[str, type[np.generic]] = {
-    "tensor(float)": np.float32,
-    "tensor(bool)": np.bool_,
-    "tensor(int64)": np.int64,
-}
 # Spectral masks nearer to 0 or 1 count as this near; what is left of them is under the rounding of float32.
 SMALLEST, LARGEST = np.float32(1e-30), np.float32(1 - 2**-24)
 
@@ -41,10 +36,7 @@ class OnnxStream(EngineStream):
     def __init__(self, packed: PackedNetwork, session: onnxruntime.InferenceSession) -> None:
         plan = packed.plan
         self._session = session
-        inputs = {item.name: item for item in session.get_inputs() if item.name != "magnitude"}
-        self._states = [
-            {name: np.zeros(item.shape, DTYPES[item.type]) for name, item in inputs.items()} for _ in range(2)
-        ]
+        self._states = [first_states(session) for _ in range(2)]
         self._current = 0
         self._bindings: dict[tuple[int, int], Any] = {}
         self._gated = any(output.name == "channel_masks" for output in session.get_outputs())
@@ -169,17 +161,3 @@ class OnnxEngine(Engine):
     def new_stream(self) -> OnnxStream:
         """Return a stream at its start."""
         return OnnxStream(self.packed, self._session)
-
-
-def open_session(model: bytes, threads: int = 1) -> onnxruntime.InferenceSession:
-    """Load a model for streaming on the CPU.
-
-    Args:
-        model: serialized.
-        threads: that one operation may use; more than one does not help with one frame per call.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # it warns of constants that its own optimizations leave unused
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

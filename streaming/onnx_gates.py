@@ -99,7 +99,7 @@ class GateGraph:
         if gate.stem is not None:
             self._hidden = self._stem(gate.stem, residual, name)
         bias = np.minimum(gate.bias, np.float32(LARGEST_BIAS))
-        logit = self.builder.gemm(self._hidden, gate.weight, bias, name=f"{name}_expand")
+        logit = self.builder.affine(self._hidden, gate.weight, bias, name=f"{name}_expand")
         zero = self.builder.constant(np.zeros((), np.float32))
         if gate.hysteresis == 0:
             return self.builder.add("Greater", [logit, zero])
@@ -108,7 +108,7 @@ class GateGraph:
         return self.builder.add("Greater", [logit, threshold])
 
     def _stem(self, stem: FoldedStem, residual: str, name: str) -> str:
-        squeezed = self.builder.gemm(residual, stem.weight, stem.bias, name=f"{name}_squeeze")
+        squeezed = self.builder.affine(residual, stem.weight, stem.bias, name=f"{name}_squeeze")
         if stem.filter is not None and stem.filter.shape[1] > 1:
             rows = self.builder.add("Concat", [self._past.pop(0), squeezed], axis=0)
             weighted = self.builder.add("Mul", [rows, self.builder.constant(stem.filter.T)])

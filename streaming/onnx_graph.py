@@ -40,28 +40,28 @@ class FrameGraph:
     gated: bool
 
 
-def frame_graph(network: FoldedNetwork, *, fused_residual: bool = True) -> FrameGraph:
+def frame_graph(network: FoldedNetwork, *, fused: bool = True) -> FrameGraph:
     """Build the graph of one frame.
 
     Args:
         network: to translate.
-        fused_residual: let the last layer of a block add the residual, which is faster; quantization needs it apart.
+        fused: let one operation multiply and add, which is faster; quantization needs them apart.
     """
-    builder = GraphBuilder()
+    builder = GraphBuilder(fused)
     gates = GateGraph(builder, network)
     sizes = network.frequencies, len(network.blocks), network.channels
     network = without_idle_channels(network)
     past = _PastFrames(builder, network)
     weight, bias = network.frontend_weight, network.frontend_bias
-    residual = builder.add("Relu", [builder.gemm("magnitude", weight, bias, name="frontend")])
+    residual = builder.add("Relu", [builder.affine("magnitude", weight, bias, name="frontend")])
     for number, block in enumerate(network.blocks):
         mask = gates.decide(number, residual)
         factor = None if mask is None else builder.add("Cast", [mask], to=TensorProto.FLOAT)
-        hidden = builder.gemm(residual, block.expand_weight, block.expand_bias, name=f"block_{number}_expand")
+        hidden = builder.affine(residual, block.expand_weight, block.expand_bias, name=f"block_{number}_expand")
         hidden = _masked(builder, builder.add("Relu", [hidden]), factor)
         filtered = _masked(builder, builder.add("Relu", [past.filtered(number, hidden)]), factor)
-        residual = _project(builder, block, filtered, residual, f"block_{number}_project", fused_residual)
-    logit = builder.gemm(residual, network.backend_weight, network.backend_bias, name="backend")
+        residual = builder.affine(filtered, block.project_weight, residual, name=f"block_{number}_project")
+    logit = builder.affine(residual, network.backend_weight, network.backend_bias, name="backend")
     builder.add("Sigmoid", [logit], output="spectral_mask")
     gates.finish()
     past.finish()
@@ -187,13 +187,6 @@ class _PastFrames:
 
 def _masked(builder: GraphBuilder, values: str, factor: str | None) -> str:
     return values if factor is None else builder.add("Mul", [values, factor])
-
-
-def _project(builder: GraphBuilder, block: FoldedBlock, hidden: str, residual: str, name: str, fused: bool) -> str:
-    weight = builder.constant(block.project_weight.T)
-    if fused:
-        return builder.add("Gemm", [hidden, weight, residual], name=name)
-    return builder.add("Add", [builder.add("MatMul", [hidden, weight], name=name), residual])
 
 
 def _frame_model(

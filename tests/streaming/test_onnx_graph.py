@@ -78,9 +78,9 @@ def test_every_channel_is_computed_below_an_infinite_threshold(
     assert np.abs(found["spectral_mask"] - spectral[0].T.numpy()).max() < 1e-5
 
 
-def test_a_residual_that_is_added_apart_changes_nothing(trained: Build, stored: Store, features: torch.Tensor) -> None:
+def test_products_and_sums_apart_change_nothing(trained: Build, stored: Store, features: torch.Tensor) -> None:
     network, magnitude = stored(trained("default")), features[0].T.numpy()
-    one, other = (run(session(network, fused_residual=fused), magnitude, ()) for fused in (True, False))
+    one, other = (run(session(network, fused=fused), magnitude, ()) for fused in (True, False))
     assert np.abs(one["spectral_mask"] - other["spectral_mask"]).max() < 1e-6
 
 

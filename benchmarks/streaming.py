@@ -6,9 +6,9 @@ r"""What a hop costs in real time: engines, shares of active channels, probes, a
 
 Microseconds per hop on one thread, medians over rounds. In a round everything has its turn on the same hops; ratios are
 taken within a round, so that a busy machine slows both sides. ``network`` is the network alone, called with
-magnitudes; ``hop`` is all that a user waits for: one call of ``StreamingEnhancer.feed`` with one hop, analysis, synthesis
-and way through Python included. Networks without a file of their own are shares of the channels of the first one,
-the same ones in every frame. Peers get the whole signal. Prints Markdown.
+magnitudes; ``hop`` is all that a user waits for: one call of ``StreamingEnhancer.feed`` with one hop; ``file`` is one
+call with the whole signal. Without --network, shares of the channels of the only network are timed, the same ones in
+every frame. Peers get the whole signal. Prints Markdown.
 """
 
 from __future__ import annotations

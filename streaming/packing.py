@@ -62,6 +62,10 @@ class _Weights:
         self.size += flat.size
         return position
 
+    def add_exact(self, values: NDArray[np.float64]) -> int:
+        """Add an array in double precision, every number in the place of two."""
+        return self.add(np.frombuffer(values.tobytes(), dtype=np.float32))
+
     def join(self) -> Floats:
         """Return all arrays in one that starts a cache line."""
         memory = np.zeros(self.size + 16, dtype=np.float32)
@@ -130,11 +134,13 @@ def _add_transform(weights: _Weights, plan: Integers, network: FoldedNetwork) ->
     window, bins = network.grid.window_length, padded(network.frequencies)
     plan[at.WINDOW], plan[at.HOP], plan[at.PADDED_WINDOW] = window, network.grid.hop_length, padded(window)
     plan[at.NO_BIAS] = weights.add(np.zeros(max(bins, padded(window))))
-    plan[at.ANALYSIS_WINDOW] = weights.add(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window))
+    taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    plan[at.ANALYSIS_WINDOW], plan[at.EXACT_WINDOW] = weights.add(taper), weights.add_exact(taper)
     plan[at.FAST_TRANSFORM] = window >= 2 * LANES and window & (window - 1) == 0
     if plan[at.FAST_TRANSFORM]:
         factors = twiddles(window)
         plan[at.ROOTS], plan[at.ROOT_COUNT] = weights.add(factors.ravel()), factors.shape[1]
+        plan[at.EXACT_ROOTS] = weights.add_exact(factors.ravel())
         return
     # other lengths are rare: a product with the matrix of the transform, and no second algorithm
     phase = 2 * np.pi * np.outer(np.arange(network.frequencies), np.arange(window)) / window

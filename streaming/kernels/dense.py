@@ -9,8 +9,8 @@ from numba import njit
 
 from streaming.kernels.simd import ROWS, add_rows, multiply_rows
 
-# No fast mathematics: what a compiler contracts into fused multiply-adds depends on what it inlines, and a loop that was
-# just compiled would give other results than the same one from disk. Fused operations are asked for by name (``simd``).
+# No fast mathematics: what a compiler contracts into fused multiply-adds depends on what it inlines, and a loop that
+# was just compiled would give other results than the same one from disk. Fused ones are asked for by name (``simd``).
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
 

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from streaming.kernels.dense import OPTIONS
 
-# Stockham's algorithm writes each pass in order into the other array, so that inner loops run over neighbours.
+# All of it works in the precision of the arrays. Stockham's algorithm writes each pass in order into the other array,
+# so that inner loops run over neighbours.
 
 
-def twiddles(length: int) -> NDArray[np.float32]:
+def twiddles(length: int) -> NDArray[np.float64]:
     """Return the factors ``exp(-2 pi i k / length)`` for ``k < length / 2`` and before them those of every pass.
 
     Args:
@@ -30,7 +31,7 @@ def twiddles(length: int) -> NDArray[np.float32]:
         remaining //= 4
     angles.append(np.arange(length // 4 + 1) / length)
     phase = 2 * np.pi * np.concatenate(angles)
-    return np.stack([np.cos(phase), -np.sin(phase)]).astype(np.float32)
+    return np.stack([np.cos(phase), -np.sin(phase)])
 
 
 @njit(**OPTIONS)

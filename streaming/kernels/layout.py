@@ -30,6 +30,8 @@ from __future__ import annotations
     ANALYSIS_WINDOW,  # position of the window
     ROOTS,  # position of the factors of the fast transform; how many are in the field behind it
     ROOT_COUNT,
+    EXACT_WINDOW,  # both in double precision, for analysis: position of their first half in floats
+    EXACT_ROOTS,
     MATRIX,  # position of the slow transform: cosines (padded frequency, padded window), then sines
     INVERSE_MATRIX,  # its inverse: (padded window, padded frequency), of the real and of the imaginary part
     NO_BIAS,  # position of zeros
@@ -41,7 +43,7 @@ from __future__ import annotations
     STATE_SIZE,  # floats
     SMOOTHING,  # position in the weights of the time constant in frames
     PLAN_FIELDS,
-) = range(33)
+) = range(35)
 
 BATCH = 16  # frames at most that are computed block by block, so that weights are read once for all of them
 

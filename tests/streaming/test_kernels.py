@@ -55,7 +55,7 @@ def test_positive_logits_are_listed() -> None:
 @pytest.mark.parametrize("length", [8, 16, 32, 64, 128, 512, 2048])
 def test_the_transform_is_that_of_numpy(length: int) -> None:
     rng = np.random.default_rng(length)
-    factors = twiddles(2 * length)
+    factors = twiddles(2 * length).astype(np.float32)
     signal = (rng.normal(size=length) + 1j * rng.normal(size=length)).astype(np.complex64)
     re, im, spare_re, spare_im = signal.real.copy(), signal.imag.copy(), *np.zeros((2, length), np.float32)
     swapped = transform(re, im, spare_re, spare_im, factors[0], factors[1], length)

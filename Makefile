@@ -6,10 +6,12 @@
 #: PYTHON    interpreter of the environment, 3.11 to 3.13 (default: the first of python3, python3.12, 3.13, 3.11 that fits)
 #: VENV      folder of the environment (default: .venv)
 #: CONFIG    configuration of resume and evaluate (default: configs/quickstart.yaml), and sweep (configs/corpus.yaml)
-#: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last); of probe: a file
+#: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last); of probe: a file; of enhance: a
+#:           file (default: the network that comes with the package)
+#: IN        file or folder of enhance
 #: ROOT      corpus folder of train-corpus, sweep and probe, the one with speech.csv
 #: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
-#: OUT       folder of sweep (default: runs/sweep) and probe (default: runs/probing)
+#: OUT       folder of sweep (default: runs/sweep) and probe (default: runs/probing); file or folder of enhance
 #: JOBS      trainings of sweep at a time, which share the cores (default: 1)
 #: WORKERS   processes that share the tests, 0 for none (default: 2)
 #: ARGS      more arguments for the lightning command, pytest or `make lock`
@@ -18,6 +20,7 @@ VENV ?= .venv
 CONFIG ?= configs/quickstart.yaml
 CKPT ?= last
 ROOT ?=
+IN ?=
 OVERLAYS ?= configs/sweep/*.yaml
 OUT ?= runs/sweep
 JOBS ?= 1
@@ -35,8 +38,8 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep probe resume evaluate smoke lint format test lock clean distclean \
-	check-config check-root
+.PHONY: help install train train-corpus sweep probe enhance resume evaluate smoke lint format test lock clean distclean \
+	check-config check-root check-in
 
 help: ## Show this
 	@echo "Targets:"
@@ -59,6 +62,11 @@ sweep: check-config $(if $(filter file,$(origin CONFIG)),check-root) install ## 
 probe: OUT = runs/probing
 probe: install ## Find out what the masks of CKPT know: make probe CKPT=runs/.../last.ckpt ROOT=/folder/of/the/corpus
 	$(BIN)/dyncp probe --checkpoint "$(CKPT)" --out "$(OUT)" -- $(if $(ROOT),--data.root "$(ROOT)") $(ARGS)
+
+enhance: CKPT =
+enhance: OUT = enhanced
+enhance: check-in install ## Enhance recordings, and write down what is heard: make enhance IN=noisy.wav OUT=clean.wav
+	$(BIN)/dyncp enhance "$(IN)" "$(OUT)" $(if $(CKPT),--checkpoint "$(CKPT)") $(ARGS)
 
 resume: check-config install ## Go on with the newest run of CONFIG
 	$(BIN)/lightning fit --config "$(CONFIG)" --ckpt_path last $(ARGS)
@@ -101,6 +109,9 @@ lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARG
 
 check-config:
 	@test -f "$(CONFIG)" || { echo "CONFIG=$(CONFIG): no such file; expected one of: $(wildcard configs/*.yaml)" >&2; exit 2; }
+
+check-in:
+	@test -e "$(IN)" || { echo "IN=$(IN): expected a file or folder with recordings; for example IN=noisy.wav OUT=clean.wav" >&2; exit 2; }
 
 check-root:
 	@test -f "$(ROOT)/speech.csv" || { echo "ROOT=$(ROOT): expected the folder of a corpus, with speech.csv in it;" \

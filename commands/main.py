@@ -5,24 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from commands import export, prepare, probe, shard, sweep
-
-SUBCOMMANDS = {
-    "prepare": prepare,
-    "shard": shard,
-    "sweep": sweep,
-    "probe": probe,
-    "export": export,
-}  # each module has add_arguments(parser) and run(arguments) -> exit status
+# Modules of this package; each has add_arguments(parser) and run(arguments) -> exit status.
+SUBCOMMANDS = ("prepare", "shard", "sweep", "probe", "export", "enhance", "live")
 PASSING_ON = {"sweep", "probe"}  # these hand what follows `--` to another command
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser with all subcommands."""
+def build_parser(only: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser.
+
+    Args:
+        only: the one subcommand whose options are wanted, so that no other is imported; None adds all.
+    """
     parser = argparse.ArgumentParser(prog="dyncp", description=__doc__, allow_abbrev=False)
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
-    for name, module in SUBCOMMANDS.items():
+    for name in SUBCOMMANDS if only is None else [only]:
+        module = import_module(f"commands.{name}")
         title = (module.__doc__ or "").splitlines()[0]
         module.add_arguments(subparsers.add_parser(name, help=title, description=title, allow_abbrev=False))
     return parser
@@ -38,12 +37,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     end = given.index("--") if "--" in given else len(given)
-    parser = build_parser()
+    parser = build_parser(given[0] if given and given[0] in SUBCOMMANDS else None)
     parsed = parser.parse_args(given[:end])
     parsed.passed_on = given[end + 1 :]
     if parsed.passed_on and parsed.subcommand not in PASSING_ON:
         parser.error(f"{parsed.subcommand} hands on no arguments, got -- {' '.join(parsed.passed_on)}")
-    sys.exit(SUBCOMMANDS[parsed.subcommand].run(parsed))
+    sys.exit(import_module(f"commands.{parsed.subcommand}").run(parsed))
 
 
 if __name__ == "__main__":

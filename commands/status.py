@@ -9,11 +9,12 @@ from corpora.source import NotDownloadable
 from datamodules.corpus import CorpusError
 
 
-def exit_status(work: Callable[[], None]) -> int:
+def exit_status(work: Callable[[], None], again: str = "run the same command again") -> int:
     """Do the work of a subcommand.
 
     Args:
         work: may be stopped and started again; what it finished before an error is kept.
+        again: how to go on after an interruption.
 
     Returns:
         0 when done, 1 where the input is at fault or something cannot be written, 2 where a corpus must be fetched by
@@ -28,9 +29,9 @@ def exit_status(work: Callable[[], None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error}; what is finished is kept: run the same command again", file=sys.stderr)
+        print(f"error: {error}; what is finished is kept: {again}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("stopped; what is finished is kept: run the same command again to go on", file=sys.stderr)
+        print(f"stopped; what is finished is kept: {again} to go on", file=sys.stderr)
         return 130
     return 0

@@ -9,8 +9,9 @@ from numba import njit
 
 from streaming.kernels.simd import ROWS, add_rows, multiply_rows
 
-# Sums may be contracted into fused multiply-adds; their order stays, so that results do not depend on the chunks.
-OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract", "nsz"}, "error_model": "numpy", "boundscheck": False}
+# No fast mathematics: what a compiler contracts into fused multiply-adds depends on what it inlines, and a loop that was
+# just compiled would give other results than the same one from disk. Fused operations are asked for by name (``simd``).
+OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 
 
 @njit(**OPTIONS)

@@ -15,7 +15,7 @@ class GraphBuilder:
     """Nodes and constants in the order in which they were added; equal constants are kept once.
 
     Args:
-        fused: use Gemm, which is faster, and not MatMul and Add, which quantization needs apart.
+        fused: use Gemm, and not MatMul and Add, which quantization needs apart.
 
     Example:
         >>> builder = GraphBuilder()

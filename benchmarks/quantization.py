@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from checkpoints.training import read_network
 from datamodules.enhancement_data import HELD_OUT_STREAM, PROBE_STREAM, EnhancementDataModule
 from datamodules.mixing_settings import MixingSettings
 from datamodules.rating.measures import missing_package, rate_pesq, rate_si_sdr
@@ -32,12 +33,11 @@ from datamodules.sampler import ItemKey
 from datamodules.synthetic import SyntheticCorpus
 from networks.framing import MAGNITUDE_FLOOR
 from networks.stft import Stft
-from streaming.checkpoint import read_network
 from streaming.folding import fold
 from streaming.network import FoldedNetwork
-from streaming.onnx_graph import FrameGraph, frame_graph, scan_over_frames
-from streaming.onnx_quantization import quantize
-from streaming.onnx_session import StreamRunner
+from streaming.onnx.graph import FrameGraph, frame_graph, scan_over_frames
+from streaming.onnx.quantization import quantize
+from streaming.onnx.session import StreamRunner
 
 CALIBRATION_MIXTURES = 6
 ROUNDS, FRAMES_PER_ROUND = 31, 20

@@ -1,4 +1,4 @@
-"""The network that is used where none is named, and the probes on its masks."""
+"""Trained networks as files: those that come with the package, their format, and checkpoints of trainings."""
 
 from __future__ import annotations
 

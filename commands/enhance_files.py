@@ -14,15 +14,21 @@ from typing import Never
 from tqdm import tqdm
 
 from commands.enhance_network import described_network, load_enhancer
-from streaming.audio_files import AudioFileError, AudioSource
-from streaming.audio_formats import suffix_of
 from streaming.enhancer import StreamingEnhancer
-from streaming.excerpt import Excerpt
-from streaming.file_enhancement import FileReport, FileSettings, enhance_file, usable_cores
-from streaming.file_plan import FileJob, FilePlanError, plan_files
-from streaming.folder_enhancement import enhance_files
-from streaming.property_columns import Selection, columns_for
-from streaming.property_table import PropertyTable, PropertyTableError, TableLayout, check_table_format, parts_folder
+from streaming.files.audio import AudioFileError, AudioSource
+from streaming.files.enhancement import FileReport, FileSettings, enhance_file, usable_cores
+from streaming.files.excerpt import Excerpt
+from streaming.files.folder import enhance_files
+from streaming.files.formats import suffix_of
+from streaming.files.plan import FileJob, FilePlanError, plan_files
+from streaming.files.property_columns import Selection, columns_for
+from streaming.files.property_table import (
+    PropertyTable,
+    PropertyTableError,
+    TableLayout,
+    check_table_format,
+    parts_folder,
+)
 
 FILES_TOLD = 10  # of more, what was heard is only in the table
 NOISE_CLASS = "noise_class"

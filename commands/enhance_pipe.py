@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from commands.enhance_network import load_enhancer
-from streaming.pcm_pipe import PcmError, PcmFormat, PcmPipe, PcmReport
-from streaming.property_columns import Selection
+from streaming.files.pipe import PcmError, PcmFormat, PcmPipe, PcmReport
+from streaming.files.property_columns import Selection
 
 INTERRUPTED = 130
 FILE_OPTIONS = {"plot": None, "format": None, "subtype": None, "jobs": None, "resume": False}

@@ -56,8 +56,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     _check(options)
+    from checkpoints.training import read_network
     from streaming import export  # numpy and what reads the files take a moment
-    from streaming.checkpoint import read_network
 
     source, out = options.checkpoint, options.out
     network = export.add_provenance(read_network(source, options.config), _lines(options.provenance))

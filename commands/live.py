@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from commands.status import exit_status
 
 if TYPE_CHECKING:
-    from streaming.devices import AudioDevice, DeviceName
+    from streaming.live.devices import AudioDevice, DeviceName
 
 EPILOG = """\
 A DEVICE is a number or part of a name (--list-devices), or file:PATH for a file instead of a sound device.
@@ -62,8 +62,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from streaming.devices import parse_device
-    from streaming.sound_device import list_devices
+    from streaming.live.devices import parse_device
+    from streaming.live.sound_device import list_devices
 
     if options.list_devices:
         print(list_devices())
@@ -78,8 +78,8 @@ def _run_session(options: argparse.Namespace, capture: DeviceName, playback: Dev
     from rich.console import Console  # what takes long to import comes when the command line is known to be right
 
     from commands.enhance_network import load_enhancer
-    from streaming.live_session import LiveSession, LiveSettings
-    from streaming.live_terminal import run_session
+    from streaming.live.session import LiveSession, LiveSettings
+    from streaming.live.terminal import run_session
 
     settings = LiveSettings(spare_s=options.spare / 1000, record=options.record, bypass=options.bypass)
     console = Console()
@@ -94,8 +94,8 @@ def _run_session(options: argparse.Namespace, capture: DeviceName, playback: Dev
 def _open_device(
     options: argparse.Namespace, capture: DeviceName, playback: DeviceName, sample_rate: int, hop_length: int
 ) -> AudioDevice:
-    from streaming.file_device import FileDevice
-    from streaming.sound_device import SoundDevice
+    from streaming.live.file_device import FileDevice
+    from streaming.live.sound_device import SoundDevice
 
     block_s = hop_length / sample_rate
     if capture.file is not None:
@@ -128,9 +128,9 @@ def _check_numbers(options: argparse.Namespace) -> None:
 
 def _check_devices(capture: DeviceName, playback: DeviceName, options: argparse.Namespace) -> None:
     """Refuse what cannot be connected, and look for PortAudio, before a network is loaded."""
-    from streaming.devices import DeviceError
-    from streaming.file_device import audio_format
-    from streaming.sound_device import load_sounddevice
+    from streaming.live.devices import DeviceError
+    from streaming.live.file_device import audio_format
+    from streaming.live.sound_device import load_sounddevice
 
     if capture.none:
         raise DeviceError("--input none: nothing to enhance; name a device or file:PATH")

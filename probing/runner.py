@@ -13,6 +13,7 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from checkpoints.training import read_checkpoint
 from lightning_modules.checkpoints import CheckpointError, check_file
 from probing.collection import KNOWN_FEATURES, Collected, collect
 from probing.data import StudyData
@@ -136,6 +137,7 @@ class StudyRun:
         return {
             "checkpoint": self.identity.checkpoint,
             "sha256": self.identity.sha256,
+            "network": read_checkpoint(self.request.checkpoint, self.config).fingerprint,
             "config": self.identity.config,
             "arguments": " ".join(self.identity.arguments),
             "split": self.request.settings.split,

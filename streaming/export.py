@@ -13,15 +13,15 @@ import soundfile
 from numpy.typing import NDArray
 
 from checkpoints import PROBES_SUFFIX
+from checkpoints.network_file import NetworkFileError, StoredNetwork
 from networks.framing import FrameGrid
 from probes.deployment import ProbeBank, ProbeFileError
 from streaming.folding import fold
-from streaming.network_file import NetworkFileError, StoredNetwork
 from streaming.probe_fit import Listened, check_probes
 from streaming.reference import compressed_magnitudes
 
 if TYPE_CHECKING:
-    from streaming.onnx_check import Deviation
+    from streaming.onnx.check import Deviation
 
 
 def add_provenance(network: StoredNetwork, more: Mapping[str, str]) -> StoredNetwork:
@@ -63,10 +63,10 @@ def export_onnx(
         ValueError: if a recording cannot be used, or the extra ``onnx`` is not installed.
     """
     try:
-        from streaming.onnx_check import check_magnitudes, compare
-        from streaming.onnx_file import properties_of, save_onnx
-        from streaming.onnx_graph import frame_graph, scan_over_frames
-        from streaming.onnx_quantization import quantize
+        from streaming.onnx.check import check_magnitudes, compare
+        from streaming.onnx.file import properties_of, save_onnx
+        from streaming.onnx.graph import frame_graph, scan_over_frames
+        from streaming.onnx.quantization import quantize
     except ImportError as error:
         raise ValueError(f"{out}: ONNX files need the extra 'onnx' ({error}); pip install 'dyncp[onnx]'") from error
     folded = fold(network)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from checkpoints.architecture import Architecture
+from checkpoints.network_file import NetworkFileError, StoredNetwork
 from networks.gate_settings import GateSettings
-from streaming.architecture import Architecture
 from streaming.network import (
     Array,
     FixedGate,
@@ -20,7 +21,6 @@ from streaming.network import (
     Gate,
     RandomMasks,
 )
-from streaming.network_file import NetworkFileError, StoredNetwork
 
 # Added to a variance before the square root, by torch.nn.BatchNorm1d unless told otherwise.
 NORM_EPSILON = 1e-5

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from checkpoints import default_network, probes_beside
+from checkpoints.training import read_network
 from networks.framing import FrameGrid
 from probes.deployment import ProbeBank
-from streaming.checkpoint import read_network
 from streaming.engine import Engine
 from streaming.folding import fold
 from streaming.network import FoldedNetwork
@@ -64,7 +64,7 @@ def _read_network(path: Path, engine: EngineName) -> tuple[FoldedNetwork, bytes 
         return fold(read_network(path)), None
     if engine != "onnx":
         raise ValueError(f"{path}: an ONNX file needs engine 'onnx', got {engine!r}")
-    from streaming.onnx_file import outline, read_onnx  # needs an extra
+    from streaming.onnx.file import outline, read_onnx  # needs an extra
 
     exported = read_onnx(path)
     return outline(exported), exported.model
@@ -72,7 +72,7 @@ def _read_network(path: Path, engine: EngineName) -> tuple[FoldedNetwork, bytes 
 
 def _make(name: EngineName, network: FoldedNetwork, packed: PackedNetwork, graph: bytes | None) -> Engine:
     if name == "onnx":
-        from streaming.onnx_engine import OnnxEngine  # needs an extra
+        from streaming.onnx.engine import OnnxEngine  # needs an extra
 
         return OnnxEngine(network, packed, model=graph)
     from streaming.numba_engine import NumbaEngine  # the compiler takes a second to import

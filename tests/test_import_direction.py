@@ -46,10 +46,10 @@ ALLOWED: dict[str, set[str]] = {
         "reports",
         "lightning_modules",
     },
-    "probing": {"networks", "datamodules", "probes", "estimators", "reports", "lightning_modules"},
+    "probing": {"checkpoints", "networks", "datamodules", "probes", "estimators", "reports", "lightning_modules"},
     "corpora": {"datamodules.corpus"},
     "sweeps": {"reports"},
-    "checkpoints": set(),
+    "checkpoints": {"networks.framing", "networks.gate_settings", "networks.former_names"},
     "streaming": {
         "probes.tasks",
         "networks.framing",
@@ -69,7 +69,14 @@ ALLOWED: dict[str, set[str]] = {
     "commands.sweep": {"lightning_modules.enhancement_cli", "reports.sweep", "sweeps"},
 }
 # What runs a trained network, and must start quickly.
-QUICK = ("streaming", "probes.deployment", "networks.framing", "networks.gate_settings", "networks.former_names")
+QUICK = (
+    "streaming",
+    "checkpoints.training",
+    "probes.deployment",
+    "networks.framing",
+    "networks.gate_settings",
+    "networks.former_names",
+)
 SLOW = {"torch", "lightning", "sklearn", "matplotlib"}
 # Prints what an import changed of the state that all code of a process shares.
 IMPORT_PROBE = """

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from checkpoints import DEFAULT, FOLDER, default_network, default_probes, probes_beside
+from checkpoints.network_file import StoredNetwork
 from probes.deployment import ProbeBank
-from streaming.network_file import StoredNetwork
 
 
 def test_files_are_found(tmp_path: Path) -> None:

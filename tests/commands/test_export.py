@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from checkpoints.architecture import Architecture
+from checkpoints.network_file import StoredNetwork
 from commands.main import build_parser
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
 from probes.deployment import DeployedProbe, ProbeBank
-from streaming.architecture import Architecture
-from streaming.network_file import StoredNetwork
 
 ARCHITECTURE = Architecture(9, 4, 6, stacks=1, dilations=(1, 2), gate=GateSettings(width=3))
 

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import nn
 
+from checkpoints.architecture import Architecture
+from checkpoints.network_file import StoredNetwork
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
 from probes.deployment import DeployedProbe, ProbeBank
-from streaming.architecture import Architecture
-from streaming.network_file import StoredNetwork
 
 GATES = {
     "default": GateSettings(width=5),

@@ -13,17 +13,16 @@ import onnxruntime
 import pytest
 import soundfile
 
+from checkpoints.network_file import NetworkFileError, StoredNetwork
 from networks.conv_fsenet import ConvFSENet
 from probes.deployment import DeployedProbe, ProbeBank, ProbeFileError
-from streaming import onnx_quantization
 from streaming.enhancer import StreamingEnhancer
 from streaming.export import add_provenance, export_network, export_onnx, export_probes
 from streaming.folding import fold
-from streaming.network_file import NetworkFileError, StoredNetwork
-from streaming.onnx_check import check_magnitudes, compare, harmonic_bursts
-from streaming.onnx_file import outline, read_onnx
-from streaming.onnx_graph import frame_graph, scan_over_frames
-from streaming.onnx_quantization import quantize
+from streaming.onnx.check import check_magnitudes, compare, harmonic_bursts
+from streaming.onnx.file import outline, read_onnx
+from streaming.onnx.graph import frame_graph, scan_over_frames
+from streaming.onnx.quantization import quantize
 
 Build = Callable[..., ConvFSENet]
 Store = Callable[[ConvFSENet], StoredNetwork]
@@ -86,7 +85,7 @@ def test_a_file_that_computes_something_else_is_not_written(
         tensors = {**network.tensors, "backend.bias": network.tensors["backend.bias"] + np.float32(0.01)}
         return frame_graph(fold(replace(network, tensors=tensors)))
 
-    monkeypatch.setattr("streaming.onnx_graph.frame_graph", damaged)
+    monkeypatch.setattr("streaming.onnx.graph.frame_graph", damaged)
     with pytest.raises(NetworkFileError, match="ONNX Runtime does not compute the network"):
         export_onnx(network, tmp_path / "n.onnx")
     assert not list(tmp_path.iterdir())
@@ -128,7 +127,7 @@ def test_calibration_takes_no_more_frames_than_it_needs(
             asked.append(number)
             yield check_magnitudes(folded, 0.1)[:40]
 
-    monkeypatch.setattr(onnx_quantization, "CALIBRATION_FRAMES", 60)
+    monkeypatch.setattr("streaming.onnx.quantization.CALIBRATION_FRAMES", 60)
     quantize(folded, "static", signals())  # type: ignore[arg-type]
     assert asked == [0, 1]
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from checkpoints.network_file import StoredNetwork
 from networks.conv_fsenet import ConvFSENet
 from streaming.enhancer import StreamingEnhancer
 from streaming.export import export_onnx
-from streaming.network_file import StoredNetwork
-from streaming.onnx_check import harmonic_bursts
+from streaming.onnx.check import harmonic_bursts
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from checkpoints.network_file import NetworkFileError, StoredNetwork
 from networks.conv_fsenet import ConvFSENet
 from streaming.folding import fold
 from streaming.network import FoldedNetwork
-from streaming.network_file import NetworkFileError, StoredNetwork
 from streaming.reference import estimate
 
 Build = Callable[..., ConvFSENet]

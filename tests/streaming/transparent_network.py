@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from checkpoints.architecture import Architecture
+from checkpoints.network_file import StoredNetwork
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
 from probes.deployment import DeployedProbe, ProbeBank
-from streaming.architecture import Architecture
 from streaming.enhancer import StreamingEnhancer
-from streaming.network_file import StoredNetwork
 
 ARCHITECTURE = Architecture(
     residual_channels=8, channels=16, stacks=1, dilations=(1, 2), gate=GateSettings(target_utilization=0.5, width=4)

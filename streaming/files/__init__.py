@@ -1,0 +1,1 @@
+"""Enhancing files, folders and pipes, and tables of what was heard."""

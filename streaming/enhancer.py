@@ -183,14 +183,16 @@ class StreamingEnhancer:
 
     def _tail(self, start: int, end: int, last_center: int) -> Samples:
         """Return the samples up to ``end``, under the falling flank of the last frames, faded as in ``Stft``."""
-        plan, state = self._engine.packed.plan, self._stream.state
-        overlap = state[plan[at.OVERLAP] : plan[at.OVERLAP] + 2 * self._window].reshape(2, self._window)
-        samples = np.arange(max(0, start), end)
-        waveform, squares = overlap[:, samples - start]
+        plan, half = self._engine.packed.plan, self._window // 2
+        overlap = self._stream.state[plan[at.OVERLAP] : plan[at.OVERLAP] + self._window]
         taper = self._engine.packed.weights[plan[at.ANALYSIS_WINDOW] :][: self._window]
-        flank = taper[np.minimum(samples - last_center + self._window // 2, self._window - 1)] ** 2
-        fade = np.where(samples < last_center, 1, np.minimum(flank / LAST_FRAME_FLOOR, 1))
-        return (waveform / np.maximum(squares, np.finfo(np.float32).tiny) * fade).astype(np.float32)
+        samples = np.arange(max(0, start), end)
+        # of every frame up to the last one, where in its window these samples lie
+        places = samples - np.arange(0, last_center + 1, self._hop)[-self._window // self._hop :, None] + half
+        squares = np.where(places < self._window, taper[np.clip(places, 0, self._window - 1)] ** 2, 0)
+        fade = np.where(samples < last_center, 1, np.minimum(squares[-1] / LAST_FRAME_FLOOR, 1))
+        norm = np.maximum(squares.sum(axis=0), np.finfo(np.float32).tiny)
+        return (overlap[samples - start] / norm * fade).astype(np.float32)
 
     def reset(self) -> None:
         """Forget the signal: the next sample is the first of another one."""

@@ -136,6 +136,8 @@ def _add_transform(weights: _Weights, plan: Integers, network: FoldedNetwork) ->
     plan[at.NO_BIAS] = weights.add(np.zeros(max(bins, padded(window))))
     taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
     plan[at.ANALYSIS_WINDOW], plan[at.EXACT_WINDOW] = weights.add(taper), weights.add_exact(taper)
+    squares = (taper**2).reshape(-1, network.grid.hop_length).cumsum(axis=0)
+    plan[at.NORMS] = weights.add(np.divide(1, squares, out=np.zeros_like(squares), where=squares > 0))
     plan[at.FAST_TRANSFORM] = window >= 2 * LANES and window & (window - 1) == 0
     if plan[at.FAST_TRANSFORM]:
         factors = twiddles(window)
@@ -177,7 +179,7 @@ def _add_blocks(
         elif block.gate is not None:
             state = _add_gate(weights, plan, fields, block.gate, state)
     plan[at.INPUT], plan[at.OVERLAP] = state, state + plan[at.WINDOW]
-    plan[at.SMOOTHED] = state + 3 * plan[at.WINDOW]
+    plan[at.SMOOTHED] = state + 2 * plan[at.WINDOW]
     plan[at.STATE_SIZE] = plan[at.SMOOTHED] + plan[at.OUTPUTS]
     return blocks, np.array(fixed, dtype=np.int64)
 

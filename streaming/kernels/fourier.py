@@ -9,6 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from streaming.kernels.dense import OPTIONS
+from streaming.kernels.simd import fused
 
 # All of it works in the precision of the arrays. Stockham's algorithm writes each pass in order into the other array,
 # so that inner loops run over neighbours.
@@ -45,14 +46,14 @@ def first_pass(re: Any, im: Any, out_re: Any, out_im: Any, root_re: Any, root_im
         turned_r, turned_i = im[b] - im[d], re[d] - re[b]
         out_re[e], out_im[e] = sum_r + other_r, sum_i + other_i
         x, y = difference_r + turned_r, difference_i + turned_i
-        out_re[e + np.uint64(1)] = x * root_re[p] - y * root_im[p]
-        out_im[e + np.uint64(1)] = x * root_im[p] + y * root_re[p]
+        out_re[e + np.uint64(1)] = fused(x, root_re[p], -(y * root_im[p]))
+        out_im[e + np.uint64(1)] = fused(x, root_im[p], y * root_re[p])
         x, y = sum_r - other_r, sum_i - other_i
-        out_re[e + np.uint64(2)] = x * root_re[b] - y * root_im[b]
-        out_im[e + np.uint64(2)] = x * root_im[b] + y * root_re[b]
+        out_re[e + np.uint64(2)] = fused(x, root_re[b], -(y * root_im[b]))
+        out_im[e + np.uint64(2)] = fused(x, root_im[b], y * root_re[b])
         x, y = difference_r - turned_r, difference_i - turned_i
-        out_re[e + np.uint64(3)] = x * root_re[c] - y * root_im[c]
-        out_im[e + np.uint64(3)] = x * root_im[c] + y * root_re[c]
+        out_re[e + np.uint64(3)] = fused(x, root_re[c], -(y * root_im[c]))
+        out_im[e + np.uint64(3)] = fused(x, root_im[c], y * root_re[c])
 
 
 @njit(**OPTIONS)
@@ -73,13 +74,13 @@ def butterflies(
         turned_r, turned_i = im[b] - im[d], re[d] - re[b]  # -i (b - d)
         out_re[e], out_im[e] = sum_r + other_r, sum_i + other_i
         x, y = difference_r + turned_r, difference_i + turned_i
-        out_re[e + stride], out_im[e + stride] = x * w1r - y * w1i, x * w1i + y * w1r
+        out_re[e + stride], out_im[e + stride] = fused(x, w1r, -(y * w1i)), fused(x, w1i, y * w1r)
         x, y = sum_r - other_r, sum_i - other_i
         f = e + np.uint64(2) * stride
-        out_re[f], out_im[f] = x * w2r - y * w2i, x * w2i + y * w2r
+        out_re[f], out_im[f] = fused(x, w2r, -(y * w2i)), fused(x, w2i, y * w2r)
         x, y = difference_r - turned_r, difference_i - turned_i
         f += stride
-        out_re[f], out_im[f] = x * w3r - y * w3i, x * w3i + y * w3r
+        out_re[f], out_im[f] = fused(x, w3r, -(y * w3i)), fused(x, w3i, y * w3r)
 
 
 @njit(**OPTIONS)
@@ -123,8 +124,8 @@ def separate(re: Any, im: Any, out_re: Any, out_im: Any, start: int, root_re: An
         mirror = np.uint64(half) - k
         even_r, even_i = re[k] + re[mirror], im[k] - im[mirror]
         odd_r, odd_i = im[k] + im[mirror], re[mirror] - re[k]
-        turned_r = odd_r * root_re[k] - odd_i * root_im[k]
-        turned_i = odd_r * root_im[k] + odd_i * root_re[k]
+        turned_r = fused(odd_r, root_re[k], -(odd_i * root_im[k]))
+        turned_i = fused(odd_r, root_im[k], odd_i * root_re[k])
         out_re[np.uint64(start) + k] = np.float32(0.5) * (even_r + turned_r)
         out_im[np.uint64(start) + k] = np.float32(0.5) * (even_i + turned_i)
         out_re[np.uint64(start) + mirror] = np.float32(0.5) * (even_r - turned_r)
@@ -142,7 +143,7 @@ def join(re: Any, im: Any, start: int, out_re: Any, out_im: Any, root_re: Any, r
         low, high = np.uint64(start) + k, np.uint64(start) + mirror
         even_r, even_i = re[low] + re[high], im[low] - im[high]
         difference_r, difference_i = re[low] - re[high], im[low] + im[high]
-        odd_r = difference_r * root_re[k] + difference_i * root_im[k]
-        odd_i = difference_i * root_re[k] - difference_r * root_im[k]
+        odd_r = fused(difference_r, root_re[k], difference_i * root_im[k])
+        odd_i = fused(difference_i, root_re[k], -(difference_r * root_im[k]))
         out_re[k], out_im[k] = scale * (even_r - odd_i), scale * (even_i + odd_r)
         out_re[mirror], out_im[mirror] = scale * (even_r + odd_i), scale * (odd_r - even_i)

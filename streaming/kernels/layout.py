@@ -30,6 +30,7 @@ from __future__ import annotations
     ANALYSIS_WINDOW,  # position of the window
     ROOTS,  # position of the factors of the fast transform; how many are in the field behind it
     ROOT_COUNT,
+    NORMS,  # one over the summed squares of the windows over a hop, by how many there are, (window, hop)
     EXACT_WINDOW,  # both in double precision, for analysis: position of their first half in floats
     EXACT_ROOTS,
     MATRIX,  # position of the slow transform: cosines (padded frequency, padded window), then sines
@@ -38,12 +39,12 @@ from __future__ import annotations
     EXPONENT,  # positions of the exponent of the magnitudes and of what is added to them
     FLOOR,
     INPUT,  # positions in the state: samples of the frame that is being filled (window,)
-    OVERLAP,  # what synthesis has added so far: waveform and squared windows, (2, window)
+    OVERLAP,  # what synthesis has added so far, (window,)
     SMOOTHED,  # smoothed outputs of the probes
     STATE_SIZE,  # floats
     SMOOTHING,  # position in the weights of the time constant in frames
     PLAN_FIELDS,
-) = range(35)
+) = range(36)
 
 BATCH = 16  # frames at most that are computed block by block, so that weights are read once for all of them
 

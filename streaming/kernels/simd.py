@@ -175,3 +175,16 @@ def bits_of(_context: Any, value: Any) -> tuple[Any, Any]:
 def float_of(_context: Any, bits: Any) -> tuple[Any, Any]:
     """Return the float32 that has the given bits, an int32."""
     return types.float32(types.int32), lambda _, builder, __, arguments: builder.bitcast(arguments[0], FLOAT)
+
+
+@intrinsic
+def fused(_context: Any, a: Any, b: Any, c: Any) -> tuple[Any, Any]:
+    """Return ``a * b + c`` of floats of one type, rounded once."""
+
+    def generate(_: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = arguments[0].type
+        name = "llvm.fma.f64" if isinstance(kind, ir.DoubleType) else "llvm.fma.f32"
+        function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(kind, [kind] * 3), name)
+        return builder.call(function, arguments)
+
+    return a(a, a, a), generate

@@ -20,6 +20,7 @@ from streaming.kernels.layout import (
     INVERSE_MATRIX,
     MATRIX,
     NO_BIAS,
+    NORMS,
     PADDED_FREQUENCIES,
     PADDED_WINDOW,
     ROOT_COUNT,
@@ -115,7 +116,7 @@ def synthesize(
         re: real part of the spectrum from ``start`` on, changed.
         im: imaginary part, the same.
         start: see there.
-        overlap: sum of the windowed waveforms, and of the squared windows, shape (2, window); changed.
+        overlap: sum of the windowed waveforms so far, shape (window,); changed.
         spare: scratch, shape (4, padded window).
         starts: scratch, (8,).
         sums: scratch, (8,).
@@ -125,9 +126,6 @@ def synthesize(
         gain = logistic(estimates[np.uint64(position) + k])
         re[np.uint64(start) + k] *= gain
         im[np.uint64(start) + k] *= gain
-    waveform, squares = overlap[0], overlap[1]
-    for i in range(length):
-        squares[i] += weights[taper + i] * weights[taper + i]
     if not plan[FAST_TRANSFORM]:
         bins, padded = plan[PADDED_FREQUENCIES], plan[PADDED_WINDOW]
         row, part = spare[0], spare[1]
@@ -135,7 +133,7 @@ def synthesize(
         sine = plan[INVERSE_MATRIX] + bins * padded
         multiply(weights, sine, plan[NO_BIAS], padded, bins, im, start, part, 0, starts, sums)
         for i in range(length):
-            waveform[i] += weights[taper + i] * (row[i] + part[i])
+            overlap[i] += weights[taper + i] * (row[i] + part[i])
         return
     half = length // np.uint64(2)
     root_re, root_im, last = roots(plan, weights)
@@ -146,19 +144,20 @@ def synthesize(
     even, odd = spare[first], spare[first + 1]
     for i in range(half):
         j = np.uint64(2) * i
-        waveform[j] += weights[taper + j] * even[i]
-        waveform[j + np.uint64(1)] += weights[taper + j + np.uint64(1)] * odd[i]
+        overlap[j] += weights[taper + j] * even[i]
+        overlap[j + np.uint64(1)] += weights[taper + j + np.uint64(1)] * odd[i]
 
 
 @njit(**OPTIONS)
-def take_hop(plan: Any, overlap: Any, samples: Any, position: int, skipped: int) -> int:
+def take_hop(plan: Any, weights: Any, overlap: Any, frame: int, samples: Any, position: int, skipped: int) -> int:
     """Write the samples that no later frame changes, but the first ``skipped``, and return how many were written."""
     hop, length = np.uint64(plan[HOP]), np.uint64(plan[WINDOW])
-    waveform, squares = overlap[0], overlap[1]
+    windows = min(frame, plan[WINDOW] // plan[HOP] - 1)  # of frames before this one that reach the hop
+    norms = np.uint64(plan[NORMS] + windows * plan[HOP])
     for i in range(np.uint64(skipped), hop):
-        samples[np.uint64(position) + i - np.uint64(skipped)] = waveform[i] / squares[i]
+        samples[np.uint64(position) + i - np.uint64(skipped)] = overlap[i] * weights[norms + i]
     for i in range(length - hop):
-        waveform[i], squares[i] = waveform[i + hop], squares[i + hop]
+        overlap[i] = overlap[i + hop]
     for i in range(length - hop, length):
-        waveform[i], squares[i] = np.float32(0), np.float32(0)
+        overlap[i] = np.float32(0)
     return plan[HOP] - skipped

@@ -80,14 +80,13 @@ def deliver(
         The position up to which samples were written.
     """
     length, hop, bins, probes = plan[WINDOW], plan[HOP], plan[PADDED_FREQUENCIES], plan[OUTPUTS]
-    begin = plan[OVERLAP]
-    overlap = state[begin : begin + 2 * length].reshape((2, length))
+    overlap = state[plan[OVERLAP] : plan[OVERLAP] + length]
     share = np.float32(1) / weights[plan[SMOOTHING]]
     for t in range(frames):
         frame = clock[FRAME_NUMBER] + t
         synthesize(plan, weights, estimates, t * bins, re, im, t * bins, overlap, spare, starts, sums)
         skipped = min(hop, max(0, length // 2 - frame * hop))  # before the start of the signal
-        position += take_hop(plan, overlap, samples, position, skipped)
+        position += take_hop(plan, weights, overlap, frame, samples, position, skipped)
         finish(heads, outputs, t * probes, frame == 0, share, state, plan[SMOOTHED], results, row + t)
     clock[FRAME_NUMBER] += frames
     return position

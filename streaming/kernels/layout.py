@@ -36,8 +36,8 @@ from __future__ import annotations
     MATRIX,  # position of the slow transform: cosines (padded frequency, padded window), then sines
     INVERSE_MATRIX,  # its inverse: (padded window, padded frequency), of the real and of the imaginary part
     NO_BIAS,  # position of zeros
-    EXPONENT,  # positions of the exponent of the magnitudes and of what is added to them
-    FLOOR,
+    EXPONENT,  # position of the exponent of the magnitudes and, behind it, of what float32 leaves out of it
+    FLOOR,  # position of what is added to the magnitudes
     INPUT,  # positions in the state: samples of the frame that is being filled (window,)
     OVERLAP,  # what synthesis has added so far, (window,)
     SMOOTHED,  # smoothed outputs of the probes

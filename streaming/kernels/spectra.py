@@ -14,7 +14,9 @@ from streaming.kernels.layout import (
     ANALYSIS_WINDOW,
     EXACT_ROOTS,
     EXACT_WINDOW,
+    EXPONENT,
     FAST_TRANSFORM,
+    FLOOR,
     FREQUENCIES,
     HOP,
     INVERSE_MATRIX,
@@ -83,13 +85,12 @@ def roots(plan: Any, weights: Any) -> tuple[Any, Any, int]:
 
 
 @njit(**OPTIONS)
-def compress(
-    plan: Any, re: Any, im: Any, start: int, magnitudes: Any, position: int, exponent: Any, floor: Any
-) -> None:
+def compress(plan: Any, weights: Any, re: Any, im: Any, start: int, magnitudes: Any, position: int) -> None:
     """Write ``(|X| + floor)^exponent`` of one frame."""
+    exponent, remainder, floor = weights[plan[EXPONENT]], weights[plan[EXPONENT] + 1], weights[plan[FLOOR]]
     for k in range(np.uint64(plan[FREQUENCIES])):
         x, y = re[np.uint64(start) + k], im[np.uint64(start) + k]
-        magnitudes[np.uint64(position) + k] = power(np.sqrt(x * x + y * y) + floor, exponent)
+        magnitudes[np.uint64(position) + k] = power(np.sqrt(x * x + y * y) + floor, exponent, remainder)
 
 
 @njit(**OPTIONS)

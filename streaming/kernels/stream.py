@@ -10,9 +10,7 @@ from numba import njit
 from streaming.kernels.dense import OPTIONS
 from streaming.kernels.layout import (
     BATCH,
-    EXPONENT,
     FILLED,
-    FLOOR,
     FRAME_NUMBER,
     HOP,
     INPUT,
@@ -51,7 +49,6 @@ def collect(
     length, hop, bins = plan[WINDOW], plan[HOP], plan[PADDED_FREQUENCIES]
     window = state[plan[INPUT] : plan[INPUT] + length]
     filled, frames = clock[FILLED], 0
-    exponent, floor = weights[plan[EXPONENT]], weights[plan[FLOOR]]
     while position < samples.size and frames < BATCH:
         taken = min(length - filled, samples.size - position)
         for i in range(np.uint64(taken)):
@@ -60,7 +57,7 @@ def collect(
         position += taken
         if filled == length:
             analyze(plan, weights, window, re, im, frames * bins, spare, starts, sums)
-            compress(plan, re, im, frames * bins, magnitudes, frames * bins, exponent, floor)
+            compress(plan, weights, re, im, frames * bins, magnitudes, frames * bins)
             frames += 1
             filled = length - hop
             for i in range(np.uint64(filled)):

@@ -148,7 +148,11 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--network", action="append", default=[], metavar="NAME=FILE", help="the first one is the reference"
+        "--network",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        help="the first one is the reference; no FILE: that of the package",
     )
     parser.add_argument("--audio", type=Path, help="16 kHz (default: generated speech in noise)")
     parser.add_argument("--seconds", type=float, default=8.0, help="of audio (default: 8)")
@@ -157,7 +161,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, metavar="FILE", help="medians as a figure")
     given = parser.parse_args()
     pairs = [text.partition("=") for text in given.network]
-    networks = [Network(name, Path(path)) for name, _, path in pairs] or [Network("package", None)]
+    networks = [Network(name, Path(path) if path else None) for name, _, path in pairs] or [Network("package", None)]
     audio = read_audio(given.audio, given.seconds)
     with threadpool_limits(limits=1):
         cases = list(cases_of(networks, audio))

@@ -41,10 +41,10 @@ def draw_times(cases: Sequence[Case]) -> Figure:
         axis.text(max(case.times_us) * 1.06, row, f"{median:.1f}", va="center", fontsize=7)
     names = [case.name.partition(": ")[2] for case in ordered]
     axis.set_yticks(range(len(ordered)), names, fontsize=7.5)
-    axis.invert_yaxis()
     axis.set_xscale("log")
     axis.set_xlim(1, 3 * max(max(case.times_us) for case in ordered))
     axis.set_xlabel("microseconds per hop of 16 ms on one thread (median; line: least to largest)")
     axis.grid(axis="x", alpha=0.25)
-    axis.legend(loc="lower right", fontsize=7.5)
+    axis.set_ylim(len(ordered) - 0.4, -0.6)
+    axis.legend(loc="upper right", fontsize=7.5)
     return figure

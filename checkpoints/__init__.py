@@ -25,11 +25,6 @@ def default_network(folder: Path = FOLDER) -> Path:
     return path
 
 
-def default_probes(folder: Path = FOLDER) -> Path | None:
-    """Return the file of the probes on the default network; None if there is none."""
-    return probes_beside(folder / f"{DEFAULT}{NETWORK_SUFFIX}")
-
-
 def probes_beside(network: Path) -> Path | None:
     """Return the probes that lie beside a network file, ``NAME.probes.safetensors`` of ``NAME.safetensors``.
 

@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from checkpoints.architecture import Architecture, plain_fields
+from checkpoints.whole_files import write_whole
 from networks.framing import FrameGrid
 
 FORMAT = "dyncp-network"
@@ -79,7 +80,7 @@ class StoredNetwork:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write the file under a temporary name and rename it."""
+        """Write the file; it is there when it is complete."""
         text = {
             "format": FORMAT,
             "version": VERSION,
@@ -87,10 +88,8 @@ class StoredNetwork:
             "grid": asdict(self.grid),
             "provenance": dict(self.provenance),
         }
-        temporary = path.with_name(path.name + ".part")
         tensors = {name: np.ascontiguousarray(value).reshape(value.shape) for name, value in self.tensors.items()}
-        temporary.write_bytes(save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
-        temporary.replace(path)
+        write_whole(path, save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
 
     @classmethod
     def load(cls, path: Path) -> StoredNetwork:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from commands.extras import told_extras
 from commands.status import exit_status
 
 EPILOG = """\
@@ -16,9 +17,6 @@ docs/enhance.md tells more.
     arecord -q -t raw -f S16_LE -r 16000 | dyncp enhance - - | aplay -q -t raw -f S16_LE -r 16000"""
 
 
-EXTRA_OF_PACKAGE = {"numba": "stream", "llvmlite": "stream", "soxr": "stream", "onnx": "onnx", "onnxruntime": "onnx"}
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the subcommand."""
     parser.epilog, parser.formatter_class = EPILOG, argparse.RawDescriptionHelpFormatter
@@ -27,7 +25,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", metavar="OUT", help="file or folder")
     network = parser.add_argument_group("network")
     network.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network, .safetensors or .ckpt (default: that of the package)"
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="network: .safetensors, .ckpt, or .onnx for --engine onnx (default: that of the package)",
     )
     network.add_argument(
         "--probes", metavar="FILE", help="probes of the network; `none` for none (default: those beside the checkpoint)"
@@ -82,26 +83,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
-    """Enhance files or a pipe.
+    with told_extras():
+        if "-" in (*options.inputs, options.out):
+            from commands.enhance_pipe import enhance_given_pipe
 
-    Raises:
-        ValueError: if a package is not installed.
-    """
-    try:
-        _enhance(options)
-    except ModuleNotFoundError as error:
-        extra = EXTRA_OF_PACKAGE.get((error.name or "").split(".")[0])
-        if extra is None:
-            raise
-        raise ValueError(f"the package {error.name} is not installed: pip install 'dyncp[{extra}]'") from error
+            enhance_given_pipe(options)
+        else:
+            from commands.enhance_files import enhance_given_files
 
-
-def _enhance(options: argparse.Namespace) -> None:
-    if "-" in (*options.inputs, options.out):
-        from commands.enhance_pipe import enhance_given_pipe
-
-        enhance_given_pipe(options)
-    else:
-        from commands.enhance_files import enhance_given_files
-
-        enhance_given_files(options)
+            enhance_given_files(options)

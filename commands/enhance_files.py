@@ -35,7 +35,7 @@ NOISE_CLASS = "noise_class"
 
 
 class SomeFilesFailed(ValueError):
-    """Files that were not enhanced; each was told by name before."""
+    """Files without all their outputs; each was told by name before."""
 
 
 def enhance_given_files(options: argparse.Namespace) -> None:
@@ -64,7 +64,7 @@ def enhance_given_files(options: argparse.Namespace) -> None:
 
 def _plan(options: argparse.Namespace) -> list[FileJob]:
     """Find the files and refuse what would be replaced unasked, before anything slow is loaded."""
-    if options.plot is not None and options.plot_seconds <= 0:
+    if options.plot is not None and not 0 < options.plot_seconds < float("inf"):
         raise FilePlanError(f"--plot-seconds must be positive, got {options.plot_seconds}")
     suffix = None if options.format is None else suffix_of(options.format)
     jobs = plan_files(options.inputs, options.out, suffix=suffix, plot=options.plot)
@@ -106,7 +106,6 @@ def _table(options: argparse.Namespace, enhancer: StreamingEnhancer, selection: 
     settings = {"smoothing_s": options.smoothing if selection.smoothed else 0.0}
     frames = {"sample_rate_hz": enhancer.sample_rate, "hop_length": enhancer.hop_length}
     metadata = described_network(options, enhancer) | settings | frames
-    options.properties.parent.mkdir(parents=True, exist_ok=True)
     table = PropertyTable(options.properties, TableLayout(columns_for(enhancer.schema, selection), metadata))
     table.prepare(keep=options.resume)
     return table
@@ -178,7 +177,7 @@ class _Run:
         """Print what was done and heard.
 
         Raises:
-            SomeFilesFailed: if a file was not enhanced.
+            SomeFilesFailed: if an output of a file is not there.
         """
         for label, report in self.reports.items():
             if len(jobs) <= FILES_TOLD:
@@ -190,7 +189,7 @@ class _Run:
         factor = f"; real-time factor {compute_s / seconds:.4f}" if seconds else ""
         print(f"{_files(len(self.reports))}, {seconds:.1f} s of audio in {self.elapsed_s:.1f} s{factor}")
         if self.failures:
-            raise SomeFilesFailed(f"{len(self.failures)} of {len(jobs)} files were not enhanced, see above")
+            raise SomeFilesFailed(f"{len(self.failures)} of {len(jobs)} files failed, see above")
 
 
 def draw_excerpt(excerpt: Excerpt, enhancer: StreamingEnhancer, label: str, path: Path) -> None:

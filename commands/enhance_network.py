@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import threading
+import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +15,7 @@ import numpy as np
 from checkpoints import default_network
 from streaming.enhancer import StreamingEnhancer
 
-NOTICE_AFTER_S = 4.0  # loading what was compiled before takes a second
+NOTICE_AFTER_S = 4.0  # of computing; loading what was compiled before takes a second
 
 
 def load_enhancer(options: argparse.Namespace, keep_masks: bool = False) -> StreamingEnhancer:
@@ -26,13 +27,12 @@ def load_enhancer(options: argparse.Namespace, keep_masks: bool = False) -> Stre
     if not 0 <= options.smoothing < float("inf"):
         raise ValueError(f"--smoothing must be 0 or more seconds, got {options.smoothing}")
     enhancer = _load(options, keep_masks)
-    notice = threading.Timer(NOTICE_AFTER_S, _tell_of_compilation)
-    notice.daemon = True
-    notice.start()
+    compiled = threading.Event()
+    threading.Thread(target=_tell_of_compilation, args=(compiled,), daemon=True).start()
     try:
         enhancer.new_stream().feed(np.zeros(enhancer.latency_samples, dtype=np.float32))  # compiles what is not cached
     finally:
-        notice.cancel()
+        compiled.set()
     return enhancer
 
 
@@ -50,8 +50,13 @@ def _load(options: argparse.Namespace, keep_masks: bool) -> StreamingEnhancer:
     )
 
 
-def _tell_of_compilation() -> None:
-    print("compiling for this machine, which takes half a minute once ...", file=sys.stderr)
+def _tell_of_compilation(compiled: threading.Event) -> None:
+    """Tell why nothing happens; on a busy machine loading takes long too, but not much of the processor."""
+    begin = time.process_time()
+    while not compiled.wait(0.25):
+        if time.process_time() - begin >= NOTICE_AFTER_S:
+            print("compiling for this machine, which takes half a minute once ...", file=sys.stderr)
+            return
 
 
 def described_network(options: argparse.Namespace, enhancer: StreamingEnhancer) -> dict[str, Any]:

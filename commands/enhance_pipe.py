@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TextIO
 
 from commands.enhance_network import load_enhancer
 from streaming.files.pipe import PcmError, PcmFormat, PcmPipe, PcmReport
@@ -23,20 +24,35 @@ def enhance_given_pipe(options: argparse.Namespace) -> None:
         ValueError: where the command line or the stream is at fault.
     """
     _check(options)
+    try:
+        _enhance(options)
+    except KeyboardInterrupt:  # the usual end of what listens to a microphone
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        raise PcmError(f"the pipe ended: {error}") from error
+
+
+def _enhance(options: argparse.Namespace) -> None:
     pcm = PcmFormat(options.pcm, options.rate, options.channels)
+    enhancer = load_enhancer(options)
     with ExitStack() as opened:
         stream = None
         if options.properties is not None:
-            stream = opened.enter_context(options.properties.open("w", encoding="utf-8"))
-        enhancer = load_enhancer(options)
+            stream = opened.enter_context(_opened(options.properties))
         pipe = PcmPipe(enhancer, pcm, stream, Selection(not options.raw, options.posteriors))
         start = time.perf_counter()
-        try:
-            report = pipe.run(sys.stdin.fileno(), sys.stdout.fileno())
-        except KeyboardInterrupt:  # the usual end of what listens to a microphone
-            sys.exit(INTERRUPTED)
+        report = pipe.run(sys.stdin.fileno(), sys.stdout.fileno())
     if not report.reader_left:
         _tell(report, time.perf_counter() - start)
+
+
+def _opened(properties: Path) -> TextIO:
+    """Open the file of properties, under its own name, since it is read while it grows."""
+    try:
+        properties.parent.mkdir(parents=True, exist_ok=True)
+        return properties.open("w", encoding="utf-8")
+    except OSError as error:
+        raise PcmError(f"--properties {properties}: cannot be written ({error.strerror})") from error
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -57,6 +73,8 @@ def _check(options: argparse.Namespace) -> None:
         if properties.is_file() and not options.overwrite:
             raise PcmError(f"{properties} exists: --overwrite replaces it")
     for stream, name in ((sys.stdin, "stdin"), (sys.stdout, "stdout")):
+        if stream is None or stream.closed:
+            raise PcmError(f"{name} is closed; expected a pipe or a file with raw PCM")
         if stream.isatty():
             raise PcmError(f"{name} is a terminal; expected a pipe or a file with raw PCM")
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from checkpoints import PROBES_SUFFIX
 from commands.status import exit_status
 
 SUFFIXES = (".safetensors", ".onnx")
@@ -61,16 +62,16 @@ def _run(options: argparse.Namespace) -> None:
 
     source, out = options.checkpoint, options.out
     network = export.add_provenance(read_network(source, options.config), _lines(options.provenance))
+    probes = None if options.probes is None else export.read_probes(options.probes, network, source)
     found = f"{network.architecture.blocks} blocks of {network.architecture.channels} channels"
     if out.suffix == ".onnx":
         deviation = export.export_onnx(network, out, options.quantize, options.calibration)
-        print(f"{out}: {_size(out)}, {found}, fingerprint {network.fingerprint[:12]}")
-        print(f"run by ONNX Runtime: {deviation}")
+        found += f"; run by ONNX Runtime: {deviation}"
     else:
         export.export_network(network, out)
-        print(f"{out}: {_size(out)}, {found}, fingerprint {network.fingerprint[:12]}")
-    if options.probes is not None:
-        path = export.export_probes(options.probes, network, source, out)
+    print(f"{out}: {_size(out)}, fingerprint {network.fingerprint[:12]}, {found}")
+    if probes is not None:
+        path = export.export_probes(probes, out)
         print(f"{path}: {_size(path)}")
 
 
@@ -82,6 +83,8 @@ def _check(options: argparse.Namespace) -> None:
     """
     if options.out.suffix not in SUFFIXES:
         raise ValueError(f"OUT must end in {' or '.join(SUFFIXES)}, got '{options.out}'")
+    if options.out.name.endswith(PROBES_SUFFIX):
+        raise ValueError(f"OUT: files that end in {PROBES_SUFFIX} hold probes, got '{options.out}'")
     if options.quantize is not None and options.out.suffix != ".onnx":
         raise ValueError(f"--quantize is for .onnx files, got '{options.out}'")
     if options.quantize == "static" and not options.calibration:

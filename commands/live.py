@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands.extras import told_extras
 from commands.status import exit_status
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_argument("--block", type=int, metavar="SAMPLES", help="of the device per call (default: one hop, 16 ms)")
     device.add_argument("--fast", action="store_true", help="files: as fast as it goes, not in real time")
     network.add_argument(
-        "--checkpoint", type=Path, metavar="FILE", help="network, .safetensors or .ckpt (default: that of the package)"
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="network: .safetensors, .ckpt, or .onnx for --engine onnx (default: that of the package)",
     )
     network.add_argument(
         "--probes", metavar="FILE", help="probes of the network; `none` for none (default: those beside the checkpoint)"
@@ -71,7 +75,8 @@ def _run(options: argparse.Namespace) -> None:
     _check_numbers(options)
     capture, playback = parse_device(options.input), parse_device(options.output)
     _check_devices(capture, playback, options)
-    _run_session(options, capture, playback)
+    with told_extras():
+        _run_session(options, capture, playback)
 
 
 def _run_session(options: argparse.Namespace, capture: DeviceName, playback: DeviceName) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from networks.framing import FrameGrid
+from reports.probing.replacing import replacing
 from reports.time_panels import (
     class_color,
     draw_class_strip,
@@ -92,11 +92,9 @@ def save_figure(figure: Figure, path: Path) -> None:
 
     No window system is asked, and figures of several threads do not meet.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
     FigureCanvasAgg(figure)
-    figure.savefig(temporary, dpi=DPI, format=path.suffix.lower().lstrip("."))
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format=path.suffix.lower().lstrip("."))
 
 
 def _signal_panels(view: EnhancedView, grid: FrameGrid) -> list[_Panel]:

@@ -78,15 +78,16 @@ def draw_spectrogram(axis: Axes, level_db: NDArray[np.float64], grid: FrameGrid,
 def draw_mask_raster(axis: Axes, channel_masks: NDArray[np.bool_], grid: FrameGrid) -> None:
     """Draw channel masks, shape (block, channel, frame), as one image, the most active channels of a block on top."""
     blocks, channels, frames = channel_masks.shape
-    order = np.argsort(channel_masks.mean(axis=2), axis=1)[:, ::-1]
+    order = np.argsort(channel_masks.sum(axis=2), axis=1)[:, ::-1]
     rows = np.take_along_axis(channel_masks, order[:, :, None], axis=1).reshape(blocks * channels, frames)
-    extent = (*time_extent(frames, grid), blocks, 0.0)
+    extent = (*time_extent(max(frames, 1), grid), blocks, 0.0)
     axis.imshow(rows, aspect="auto", extent=extent, cmap="Greys", interpolation="antialiased")
     for block in range(1, blocks):
         axis.axhline(block, color=BLOCK_COLOR, linewidth=0.7)
     axis.set_yticks(np.arange(blocks) + 0.5, [f"{block:02d}" for block in range(blocks)], fontsize=7)
     axis.set_ylabel("block")
-    title_panel(axis, f"channel masks (black: computed, {channel_masks.mean():.0%} of all)")
+    title = f"channel masks (black: computed, {channel_masks.mean():.0%} of all)" if frames else "channel masks"
+    title_panel(axis, title)
 
 
 def draw_class_strip(

@@ -69,14 +69,25 @@ class EngineStream(ABC):
         """Go on from what :meth:`tensors` returned.
 
         Raises:
-            ValueError: if an array is missing or of another shape or type; nothing is changed then.
+            ValueError: if an array is missing, of another shape or type, or a position is none that a stream reaches;
+                nothing is changed then.
         """
         for name, value in self.tensors().items():
             given = tensors.get(name)
             if given is None or given.shape != value.shape or given.dtype != value.dtype:
                 found = "none" if given is None else f"{given.dtype} of shape {given.shape}"
                 raise ValueError(f"'{name}' must be {value.dtype} of shape {value.shape}, got {found}")
+        self._check_clock(tensors["clock"])
         self.state[:], self.clock[:] = tensors["state"], tensors["clock"]
+
+    def _check_clock(self, clock: NDArray[np.int64]) -> None:
+        """Check positions from outside: the loops, which know no bounds, write where they point."""
+        window, hop = int(self.packed.plan[at.WINDOW]), int(self.packed.plan[at.HOP])
+        frames, filled, received = (int(clock[field]) for field in (at.FRAME_NUMBER, at.FILLED, at.RECEIVED))
+        if min(frames, filled, received) < 0 or filled >= window or filled != window // 2 + received - frames * hop:
+            raise ValueError(
+                f"'clock' must be a position in a stream, got {frames} frames of {received} samples with {filled} left"
+            )
 
     @property
     def bytes(self) -> int:

@@ -38,6 +38,20 @@ class Chunk(NamedTuple):
     channel_masks: NDArray[np.bool_] | None
 
 
+def refuse_unusable(samples: Samples) -> None:
+    """Check that a network can take samples, shape (sample,).
+
+    Raises:
+        ValueError: naming the first that is not finite or beyond a million times full scale.
+    """
+    usable = np.abs(samples) <= LIMIT
+    if not usable.all():
+        bad = int(usable.argmin())
+        raise ValueError(
+            f"samples must be finite and within {LIMIT:.0e} of full scale, got {samples[bad]} at position {bad}"
+        )
+
+
 class StreamingEnhancer:
     """Enhances one signal as it arrives and tells what is in it.
 
@@ -153,10 +167,7 @@ class StreamingEnhancer:
         utilization = np.empty(frames, dtype=np.float32)
         written = self._stream.advance(samples, FrameBuffers(enhanced, outputs, utilization, masks, forced))
         if written < 0:
-            bad = int(np.flatnonzero(~(np.abs(samples) <= LIMIT))[0])
-            raise ValueError(
-                f"samples must be finite and within {LIMIT:.0e} of full scale, got {samples[bad]} at position {bad}"
-            )
+            refuse_unusable(samples)
         kept = masks.view(np.bool_) if self.keep_masks else None
         return Chunk(enhanced[:written], first, Properties(self.schema, outputs), utilization, kept)
 

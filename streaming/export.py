@@ -102,27 +102,36 @@ def calibration_magnitudes(path: Path, grid: FrameGrid, compression: float) -> N
     return compressed_magnitudes(mono, grid, compression)
 
 
-def export_probes(probes: Path, network: StoredNetwork, source: Path, out: Path) -> Path:
-    """Write probes beside an exported network, under the name by which they are found there.
+def read_probes(probes: Path, network: StoredNetwork, source: Path) -> ProbeBank:
+    """Read probes that are to be exported with a network.
 
     Args:
         probes: file of `dyncp probe`.
         network: that they listen to.
         source: file that the network was read from.
-        out: file of the exported network.
-
-    Returns:
-        The file that was written.
 
     Raises:
-        ProbeFileError: if they belong to another network.
+        ProbeFileError: if they cannot be read, or belong to another network.
     """
     bank, sizes = ProbeBank.load(probes), network.architecture
     check_probes(probes, bank, Listened(source, sizes.blocks, sizes.channels, network.grid, network.fingerprint))
     if source.suffix == ".ckpt" and "network" not in bank.provenance:
         _check_hash(probes, bank.provenance.get("sha256"), source)
+    return replace(bank, provenance={**bank.provenance, "network": network.fingerprint})
+
+
+def export_probes(bank: ProbeBank, out: Path) -> Path:
+    """Write probes beside an exported network, under the name by which they are found there.
+
+    Args:
+        bank: from :func:`read_probes`.
+        out: file of the exported network.
+
+    Returns:
+        The file that was written.
+    """
     path = out.with_name(out.stem + PROBES_SUFFIX)
-    replace(bank, provenance={**bank.provenance, "network": network.fingerprint}).save(path)
+    bank.save(path)
     return path
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from streaming.enhancer import Chunk, StreamingEnhancer
+from streaming.enhancer import Chunk, StreamingEnhancer, refuse_unusable
+from streaming.kernels.stream import LIMIT
 
 QUALITY = "HQ"  # of soxr: 20 bits
 _NOTHING = np.zeros(0, dtype=np.float32)
@@ -61,15 +62,14 @@ class ResampledStream:
         """Enhance the next samples, shape (sample,), any number.
 
         Raises:
-            ValueError: if a sample is not finite; the stream is as it was before.
+            ValueError: if a sample is not finite or far beyond full scale; the stream is as it was before.
         """
-        if not np.isfinite(samples).all():  # before the resampler, which would keep it for long
-            raise ValueError(f"samples must be finite, got {samples[~np.isfinite(samples)][0]}")
-        self._fed += len(samples)
         noisy = np.ascontiguousarray(samples, dtype=np.float32)
         if self._down is not None:
-            noisy = self._down.resample_chunk(noisy)
+            refuse_unusable(noisy)  # before the resampler, which would keep it for long
+            noisy = np.clip(self._down.resample_chunk(noisy), -LIMIT, LIMIT)  # filters overshoot
         chunk = self._enhancer.feed(noisy)
+        self._fed += len(samples)
         enhanced = chunk.samples if self._up is None else self._up.resample_chunk(chunk.samples)
         return StreamPiece(self._at_most_fed(enhanced), noisy, (chunk,))
 
@@ -77,7 +77,7 @@ class ResampledStream:
         """Return the rest: as many samples as were fed in all. Nothing can be fed afterwards."""
         noisy, chunks = _NOTHING, []
         if self._down is not None:
-            noisy = self._down.resample_chunk(_NOTHING, last=True)
+            noisy = np.clip(self._down.resample_chunk(_NOTHING, last=True), -LIMIT, LIMIT)
             chunks.append(self._enhancer.feed(noisy))
         chunks.append(self._enhancer.flush())
         enhanced = np.concatenate([chunk.samples for chunk in chunks])

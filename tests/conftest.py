@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -51,3 +53,14 @@ def shared_corpus() -> Path:
     if named:
         pytest.fail(f"DYNCP_CORPUS={named}: expected a folder with speech.csv")
     pytest.skip("no recorded corpus beside the checkout; set DYNCP_CORPUS to the folder of one")
+
+
+@contextmanager
+def full_disk(largest_file: int = 4096) -> Iterator[None]:
+    """Let no file grow beyond some bytes: writing then fails as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

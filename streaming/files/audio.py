@@ -118,7 +118,8 @@ class AudioSink:
         clipped: values so far that exceeded full scale and were limited.
 
     Raises:
-        AudioFileError: if the container does not take the rate or the number of channels.
+        AudioFileError: if nothing can be written there, or the container does not take the rate or the number of
+            channels.
     """
 
     def __init__(self, path: Path, sample_rate: int, channels: int, container: str, subtype: str) -> None:
@@ -126,7 +127,11 @@ class AudioSink:
         self.clipped = 0
         self._limits = is_clipped(subtype)
         self._temporary = path.with_name(path.name + ".part")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._temporary.touch()  # libsndfile does not say why it cannot
+        except OSError as error:
+            raise AudioFileError(f"{path}: cannot be written ({error.strerror})") from error
         try:
             self._file = soundfile.SoundFile(
                 self._temporary, "w", sample_rate, channels, format=container, subtype=subtype
@@ -143,10 +148,13 @@ class AudioSink:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-        if kind is None:
-            self._temporary.replace(self.path)
-        else:
+        try:
+            self._file.close()
+            if kind is None:
+                self._temporary.replace(self.path)
+        except (soundfile.SoundFileError, OSError) as failure:
+            raise AudioFileError(f"{self.path}: cannot be written ({failure})") from failure
+        finally:
             self._temporary.unlink(missing_ok=True)
 
     def write(self, block: NDArray[np.float32]) -> None:

@@ -135,7 +135,7 @@ class PcmPipe:
             What was done, also where the reader of the sink has left before.
 
         Raises:
-            PcmError: if a sample is not finite, or the source ends within a sample; what came before is written.
+            PcmError: if a sample cannot be used, or the source ends within a sample; what came before is written.
         """
         try:
             self._run(source, sink)
@@ -151,7 +151,7 @@ class PcmPipe:
             rest = content[whole:]
             if whole:
                 self._feed(self.pcm.decode(content[:whole]), sink)
-        self._take([stream.flush() for stream in self._streams], sink)
+        self._flush(sink)
         if rest:
             raise PcmError(
                 f"stdin ended within a sample: {len(rest)} bytes are left over, a sample of {self.pcm.channels} "
@@ -159,10 +159,20 @@ class PcmPipe:
             )
 
     def _feed(self, samples: NDArray[np.float32], sink: int) -> None:
-        if not np.isfinite(samples).all():
-            raise PcmError(f"stdin: {not_finite(samples, self._fed, self.pcm.sample_rate)}")
-        self._fed += len(samples)
-        self._take([stream.feed(samples[:, channel]) for channel, stream in enumerate(self._streams)], sink)
+        usable = np.isfinite(samples).all(axis=1)
+        whole = len(samples) if usable.all() else int(usable.argmin())
+        try:
+            pieces = [stream.feed(samples[:whole, channel]) for channel, stream in enumerate(self._streams)]
+        except ValueError as error:
+            raise PcmError(f"stdin: {error}") from error
+        fed, self._fed = self._fed, self._fed + whole
+        self._take(pieces, sink)
+        if whole < len(samples):
+            self._flush(sink)
+            raise PcmError(f"stdin: {not_finite(samples, fed, self.pcm.sample_rate)}")
+
+    def _flush(self, sink: int) -> None:
+        self._take([stream.flush() for stream in self._streams], sink)
 
     def _take(self, pieces: Sequence[StreamPiece], sink: int) -> None:
         content, clipped = self.pcm.encode(np.stack([piece.samples for piece in pieces], axis=1))

@@ -59,10 +59,11 @@ class PropertyPart(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end()
-        if kind is None:
-            self.temporary.replace(self.path)
-        else:
+        try:
+            self._end()
+            if kind is None:
+                self.temporary.replace(self.path)
+        finally:
             self.temporary.unlink(missing_ok=True)
 
     @abstractmethod
@@ -149,13 +150,21 @@ class PropertyTable:
 
         Args:
             keep: parts of an earlier run with the same columns and metadata stay; otherwise all are removed.
+
+        Raises:
+            PropertyTableError: if it cannot be made, or something else has its name.
         """
         described = json.dumps([[str(column) for column in self.layout.columns], dict(self.layout.metadata)])
         label = self.folder / "layout.json"
-        if not keep or not label.is_file() or label.read_text(encoding="utf-8") != described:
-            shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        label.write_text(described, encoding="utf-8")
+        if self.folder.exists() and not label.is_file():
+            raise PropertyTableError(f"--properties {self.path}: {self.folder} is in the way, no earlier run made it")
+        try:
+            if not keep or not label.is_file() or label.read_text(encoding="utf-8") != described:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            label.write_text(described, encoding="utf-8")
+        except OSError as error:
+            raise PropertyTableError(f"--properties {self.path}: cannot be written ({error.strerror})") from error
 
     def part_path(self, file: str) -> Path:
         """Return where the part of a file is once it is complete."""
@@ -180,10 +189,11 @@ class PropertyTable:
             shutil.rmtree(self.folder)
             return 0
         temporary = self.path.with_name(self.path.name + ".part")
-        {".csv": _join_csv, ".json": _join_json, ".parquet": _join_parquet}[self.path.suffix.lower()](
-            parts, temporary, self.layout
-        )
-        temporary.replace(self.path)
+        try:
+            _JOINS[self.path.suffix.lower()](parts, temporary, self.layout)
+            temporary.replace(self.path)
+        finally:
+            temporary.unlink(missing_ok=True)
         if not keep_parts:
             shutil.rmtree(self.folder)
         return len(parts)
@@ -248,6 +258,9 @@ def _join_parquet(parts: Sequence[Path], path: Path, layout: TableLayout) -> Non
                         table.write_table(pa.Table.from_batches(held, schema))
                         held = []
         table.write_table(pa.Table.from_batches(held, schema))
+
+
+_JOINS = {".csv": _join_csv, ".json": _join_json, ".parquet": _join_parquet}
 
 
 def _parquet_schema(layout: TableLayout) -> Any:

@@ -58,7 +58,7 @@ class AudioDevice(Protocol):
         sample_rate: Hz, of both directions.
         block: samples of a block; a device may deliver others now and then.
         finished: set when the device has ended by itself.
-        failure: why it ended, if not because its input did.
+        failure: why it ended, if not because its input did; set by the session if the network failed.
     """
 
     description: str

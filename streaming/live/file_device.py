@@ -35,16 +35,30 @@ class GrowingFile:
             subtype = "FLOAT" if kind == "WAV" else None
             self._file = soundfile.SoundFile(self._temporary, "w", sample_rate, 1, subtype, format=kind)
         except (OSError, ValueError, soundfile.LibsndfileError) as error:
+            if self._temporary.is_file():
+                self._temporary.unlink()
             raise DeviceError(f"{path}: cannot be written at {sample_rate} Hz ({error})") from error
 
     def write(self, samples: NDArray[np.float32]) -> None:
-        """Append samples, shape (sample,)."""
-        self._file.write(samples)
+        """Append samples, shape (sample,).
+
+        Raises:
+            DeviceError: if they cannot be written, for example on a full disk.
+        """
+        try:
+            self._file.write(samples)
+        except (OSError, soundfile.LibsndfileError, AssertionError) as error:  # what soundfile says of a short write
+            raise DeviceError(f"{self._path}: cannot be written ({error or 'is the disk full?'})") from error
 
     def complete(self) -> None:
         """Close the file and give it its name."""
         self._file.close()
         self._temporary.replace(self._path)
+
+    def discard(self) -> None:
+        """Leave nothing."""
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
 
 
 def audio_format(path: Path) -> str:
@@ -72,7 +86,7 @@ class FileDevice:
 
     Args:
         source: any format that soundfile reads.
-        sink: file to write, under a temporary name until the device stops; None discards.
+        sink: file to write, under a temporary name until the device stops without a failure; None discards.
         block: samples per call; None takes ``block_s``.
         block_s: seconds per call, if ``block`` is None.
         fast: no pauses; each block waits until the one before is processed, so that nothing is ever late.
@@ -92,11 +106,14 @@ class FileDevice:
         fast: bool = False,
         seconds: float | None = None,
     ) -> None:
+        if sink is not None:
+            audio_format(sink)
         try:
             self._source = soundfile.SoundFile(source)
-        except (OSError, soundfile.LibsndfileError) as error:
+        except (OSError, soundfile.LibsndfileError, TypeError) as error:  # TypeError: formats without a header
             raise DeviceError(f"{source}: cannot be read as audio ({error})") from error
         if not self._source.frames:
+            self._source.close()
             raise DeviceError(f"{source}: holds no samples")
         self.sample_rate = int(self._source.samplerate)
         self.block = round(block_s * self.sample_rate) if block is None else block
@@ -106,8 +123,6 @@ class FileDevice:
         self._fast, self._sink_path = fast, sink
         limit = self._source.frames if seconds is None else round(seconds * self.sample_rate)
         self._frames = min(self._source.frames, limit)
-        if sink is not None:
-            audio_format(sink)
         self._sink: GrowingFile | None = None
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -129,14 +144,17 @@ class FileDevice:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop calling, and give the written file its name."""
+        """Stop calling, and give the written file its name; after a failure nothing is left of it."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
         self._source.close()
         if self._sink is not None:
             sink, self._sink = self._sink, None
-            sink.complete()
+            if self.failure is None:
+                sink.complete()
+            else:
+                sink.discard()
 
     def _run(self, callback: AudioCallback, delay: int) -> None:
         try:
@@ -166,10 +184,18 @@ class FileDevice:
             self._stopping.wait(max(0.0, due - time.monotonic()))
 
     def _blocks(self, total: int) -> Iterator[NDArray[np.float32]]:
-        """Yield at least ``total`` samples: those of the source, then zeros; the array is used again."""
+        """Yield at least ``total`` samples: those of the source, then zeros; the array is used again.
+
+        Raises:
+            DeviceError: if the source is damaged.
+        """
         block, left = np.zeros(self.block, np.float32), self._frames
         for _ in range(-(-total // self.block)):
-            read = self._source.read(min(self.block, left), dtype="float32", always_2d=True)
+            try:
+                read = self._source.read(min(self.block, left), dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                where_s = (self._frames - left) / self.sample_rate
+                raise DeviceError(f"{self._source.name}: cannot be decoded after {where_s:.3f} s ({error})") from error
             left -= len(read)
             np.mean(read, axis=1, out=block[: len(read)])
             block[len(read) :] = 0.0

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streaming.live.devices import DeviceError
 from streaming.live.file_device import GrowingFile
 
 SIGNALS = ("noisy", "enhanced")
@@ -37,7 +38,14 @@ class Recording:
         name = _free_name(folder, time.strftime("%Y%m%d-%H%M%S")) if name is None else name
         self.paths = tuple(folder / f"{name}-{signal}.wav" for signal in SIGNALS)
         self.failure: Exception | None = None
-        self._files = [GrowingFile(path, sample_rate) for path in self.paths]
+        self._files: list[GrowingFile] = []
+        try:
+            for path in self.paths:
+                self._files.append(GrowingFile(path, sample_rate))
+        except DeviceError:
+            for file in self._files:
+                file.discard()
+            raise
         self._queue: queue.SimpleQueue[tuple[NDArray[np.float32], ...] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._write, name="recording", daemon=True)
         self._thread.start()
@@ -58,10 +66,19 @@ class Recording:
 
     def close(self) -> None:
         """Write what is left and give the files their names."""
-        self._queue.put(None)
-        self._thread.join()
+        self._join()
         for file in self._files:
             file.complete()
+
+    def discard(self) -> None:
+        """Leave nothing."""
+        self._join()
+        for file in self._files:
+            file.discard()
+
+    def _join(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
 
     def _write(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -70,7 +87,7 @@ class Recording:
             try:
                 for file, samples in zip(self._files, item, strict=True):
                     file.write(samples)
-            except (OSError, RuntimeError) as error:  # soundfile's errors are RuntimeErrors
+            except (OSError, DeviceError) as error:
                 self.failure = error
 
 

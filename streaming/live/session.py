@@ -120,6 +120,9 @@ class LiveSession:
         try:
             self.device.start(self.callback, self.delay)
         except Exception:
+            recording, self._recording = self._recording, None
+            if recording is not None:
+                recording.discard()
             self._end_worker()
             raise
 
@@ -129,6 +132,7 @@ class LiveSession:
         Raises:
             Exception: what ended the device or the processing, if anything did.
         """
+        self.device.failure = self.device.failure or self.failure  # nothing then passes for the whole signal
         try:
             self.device.stop()
         finally:

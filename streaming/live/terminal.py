@@ -42,8 +42,8 @@ def run_session(session: LiveSession, console: Console, *, view: bool = True, se
     with _quitting_signals() as quitting, TerminalKeys() as keys:
         session.start()
         device = session.device
-        _print(console, f"{device.description} at {device.sample_rate} Hz, latency {session.latency}")
         try:
+            _print(console, f"{device.description} at {device.sample_rate} Hz, latency {session.latency}")
             with _shown(session, console, view and console.is_terminal) as show:
                 while not (quitting.is_set() or session.ended or (limit is not None and session.position >= limit)):
                     show()

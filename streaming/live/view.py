@@ -157,9 +157,9 @@ def _property_rows(readings: Mapping[str, Reading]) -> list[tuple[str, str | Tex
         for rank, (label, share) in enumerate(readings["noise_class"].top(TOP_CLASSES)):
             rows.append(("" if rank else "noise", _share_bar(share, not rank), f"{100 * share:3.0f} %  {label}"))
     if "speaker_sex" in readings:
-        sex = readings["speaker_sex"]
-        name = "female" if sex.decision else "male"
-        rows.append(("speaker", _share_bar(sex.value, False), f"{name}  (female {100 * sex.value:.0f} %)"))
+        sex = readings["speaker_sex"]  # 1 is male, see docs/targets.md
+        name = "male" if sex.decision else "female"
+        rows.append(("speaker", _share_bar(sex.value, False), f"{name}  (male {100 * sex.value:.0f} %)"))
     others = [reading for name, reading in readings.items() if name not in PLACED + LEFT_OUT]
     return rows + [("" if at else "also", *_pair(others[at : at + 2])) for at in range(0, len(others), 2)]
 

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from checkpoints.architecture import Architecture, plain_fields
 from checkpoints.network_file import NetworkFileError, StoredNetwork
+from checkpoints.whole_files import write_whole
 from networks.framing import MAGNITUDE_FLOOR, FrameGrid
 from streaming.network import FoldedBlock, FoldedNetwork
 
@@ -58,10 +59,8 @@ def properties_of(network: StoredNetwork, quantization: str = "none") -> dict[st
 
 
 def save_onnx(model: onnx.ModelProto, path: Path) -> None:
-    """Write the file under a temporary name and rename it."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(model.SerializeToString())
-    temporary.replace(path)
+    """Write the file; it is there when it is complete."""
+    write_whole(path, model.SerializeToString())
 
 
 def read_onnx(path: Path) -> OnnxNetwork:

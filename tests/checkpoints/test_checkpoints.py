@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkpoints import DEFAULT, FOLDER, default_network, default_probes, probes_beside
+from checkpoints import DEFAULT, FOLDER, default_network, probes_beside
 from checkpoints.network_file import StoredNetwork
 from probes.deployment import ProbeBank
 
@@ -16,9 +16,9 @@ from probes.deployment import ProbeBank
 def test_files_are_found(tmp_path: Path) -> None:
     (tmp_path / f"{DEFAULT}.safetensors").touch()
     assert default_network(tmp_path) == tmp_path / f"{DEFAULT}.safetensors"
-    assert default_probes(tmp_path) is None
+    assert probes_beside(default_network(tmp_path)) is None
     (tmp_path / f"{DEFAULT}.probes.safetensors").touch()
-    assert default_probes(tmp_path) == tmp_path / f"{DEFAULT}.probes.safetensors"
+    assert probes_beside(default_network(tmp_path)) == tmp_path / f"{DEFAULT}.probes.safetensors"
 
 
 def test_a_missing_default_is_named(tmp_path: Path) -> None:

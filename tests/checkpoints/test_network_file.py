@@ -15,6 +15,7 @@ from checkpoints.architecture import Architecture
 from checkpoints.network_file import NetworkFileError, StoredNetwork
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
+from tests.conftest import full_disk
 
 GRID = FrameGrid(16000, 16, 8)
 ARCHITECTURE = Architecture(9, 4, 6, stacks=2, dilations=(1, 2), gate=GateSettings(width=3))
@@ -143,3 +144,14 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(NetworkFileError, match="not a readable safetensors file"):
         StoredNetwork.load(path)
+
+
+def test_a_full_disk_leaves_the_file_that_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "n.safetensors"
+    network().save(path)
+    before = path.read_bytes()
+    assert len(before) > 1000
+    with full_disk(1000), pytest.raises(OSError, match="File too large"):
+        network(1).save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]

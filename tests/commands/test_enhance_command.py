@@ -117,7 +117,7 @@ def test_a_bad_file_is_told_and_added_later(folder: Path, network: Path, capsys:
     assert run(network, "in", "out", "--properties", "t.csv", "--plot", "plots") == 1
     printed = capsys.readouterr()
     assert "error: in/b.wav: cannot be read as audio" in printed.err
-    assert printed.err.strip().endswith("1 of 3 files were not enhanced, see above")
+    assert printed.err.strip().endswith("1 of 3 files failed, see above")
     assert "2 files, 0.9 s of audio" in printed.out
     assert files(folder / "out") == {"a.flac", "deep/c.wav"}
     assert {row["file"] for row in table(folder / "t.csv")} == {"a.flac", "deep/c.wav"}

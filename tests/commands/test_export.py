@@ -67,6 +67,8 @@ def test_an_onnx_file(source: Path, tmp_path: Path, options: list[str], capsys: 
         ("out.onnx", ["--provenance", "=x"], "--provenance must look like KEY=VALUE, got '=x'"),
         ("out.onnx", ["--provenance", "data"], "--provenance must look like KEY=VALUE, got 'data'"),
         ("out.onnx", ["--probes", "none.safetensors"], "none.safetensors: no such file"),
+        ("out.safetensors", ["--probes", "none.safetensors"], "none.safetensors: no such file"),
+        ("out.probes.safetensors", [], "files that end in .probes.safetensors hold probes"),
     ],
 )
 def test_mistakes_are_one_line(
@@ -76,6 +78,7 @@ def test_mistakes_are_one_line(
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["source.safetensors"]
 
 
 def test_a_missing_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

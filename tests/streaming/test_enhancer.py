@@ -13,6 +13,7 @@ from hypothesis import given, settings, strategies
 
 from probes.smoothing import leaky_average
 from streaming.enhancer import Chunk, StreamingEnhancer
+from streaming.state_file import write_state
 
 
 @pytest.fixture(scope="module")
@@ -155,6 +156,20 @@ def test_a_wrong_state_is_refused(
     ):
         with pytest.raises(ValueError, match=message):
             stream.restore_state(state)
+    assert stream.save_state() == kept
+
+
+@pytest.mark.parametrize("field", ["frames", "filled", "received"])
+@pytest.mark.parametrize("change", [1, -1, 10**12, -(10**12)])
+def test_a_state_with_a_position_that_no_stream_reaches_is_refused(
+    enhancer: StreamingEnhancer, signal: np.ndarray, field: str, change: int
+) -> None:
+    stream = enhancer.new_stream()
+    stream.feed(signal[:1000])
+    kept, tensors = stream.save_state(), stream._stream.tensors()
+    tensors["clock"][["frames", "filled", "received"].index(field)] += change
+    with pytest.raises(ValueError, match="'clock' must be a position in a stream"):
+        stream.restore_state(write_state(tensors, stream.identity))
     assert stream.save_state() == kept
 
 

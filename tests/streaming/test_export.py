@@ -17,7 +17,7 @@ from checkpoints.network_file import NetworkFileError, StoredNetwork
 from networks.conv_fsenet import ConvFSENet
 from probes.deployment import DeployedProbe, ProbeBank, ProbeFileError
 from streaming.enhancer import StreamingEnhancer
-from streaming.export import add_provenance, export_network, export_onnx, export_probes
+from streaming.export import add_provenance, export_network, export_onnx, export_probes, read_probes
 from streaming.folding import fold
 from streaming.onnx.check import check_magnitudes, compare, harmonic_bursts
 from streaming.onnx.file import outline, read_onnx
@@ -149,27 +149,28 @@ def test_calibration_that_cannot_be_used_is_named(network: StoredNetwork, tmp_pa
 
 def test_probes_go_along_under_the_name_of_the_network(network: StoredNetwork, tmp_path: Path) -> None:
     probes = save_probes(tmp_path / "p.safetensors", {"data": "speech"})
-    path = export_probes(probes, network, tmp_path / "source.safetensors", tmp_path / "my.net.onnx")
+    bank = read_probes(probes, network, tmp_path / "source.safetensors")
+    path = export_probes(bank, tmp_path / "my.net.onnx")
     assert path == tmp_path / "my.net.probes.safetensors"
     assert ProbeBank.load(path).provenance == {"data": "speech", "network": network.fingerprint}
 
 
 def test_probes_of_another_network_are_refused(network: StoredNetwork, tmp_path: Path) -> None:
-    source, out = tmp_path / "source.ckpt", tmp_path / "n.onnx"
+    source = tmp_path / "source.ckpt"
     source.write_bytes(b"a checkpoint")
     with pytest.raises(ProbeFileError, match=r"4 blocks of 21 channels .* has 4 of 20"):
-        export_probes(save_probes(tmp_path / "p", {}, channels=21), network, source, out)
+        read_probes(save_probes(tmp_path / "p", {}, channels=21), network, source)
     with pytest.raises(ProbeFileError, match="probes of another network"):
-        export_probes(save_probes(tmp_path / "p", {"network": "0" * 64}), network, source, out)
+        read_probes(save_probes(tmp_path / "p", {"network": "0" * 64}), network, source)
     with pytest.raises(ProbeFileError, match=r"fitted on another checkpoint \(SHA-256 000000000000\)"):
-        export_probes(save_probes(tmp_path / "p", {"sha256": "0" * 64}), network, source, out)
-    assert not out.with_name("n.probes.safetensors").exists()
+        read_probes(save_probes(tmp_path / "p", {"sha256": "0" * 64}), network, source)
 
 
 def test_the_enhancer_runs_an_exported_file_with_its_probes(network: StoredNetwork, tmp_path: Path) -> None:
     export_network(network, tmp_path / "n.safetensors")
     export_onnx(network, tmp_path / "n.onnx")
-    export_probes(save_probes(tmp_path / "p", {}), network, tmp_path / "n.safetensors", tmp_path / "n.onnx")
+    bank = read_probes(save_probes(tmp_path / "p", {}), network, tmp_path / "n.safetensors")
+    export_probes(bank, tmp_path / "n.onnx")
     signal = harmonic_bursts(network.grid, 0.3)
     chunks = [StreamingEnhancer(tmp_path / name, engine="onnx").feed(signal) for name in ("n.safetensors", "n.onnx")]
     assert np.array_equal(chunks[0].samples, chunks[1].samples)

@@ -17,29 +17,15 @@ from numpy.typing import NDArray
 
 from commands.main import main
 from streaming.enhancer import StreamingEnhancer
-from tests.streaming.planted_enhancer import GAIN, PlantedEnhancer
+from tests.streaming.transparent_network import write_transparent_network
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 RATE = 16000
-# Runs the command with an enhancer that needs no network.
-PLANTED_COMMAND = """
-import sys
-import commands.enhance_network
-from tests.streaming.planted_enhancer import PlantedEnhancer
-commands.enhance_network.load_enhancer = lambda *arguments, **settings: PlantedEnhancer()
-from commands.main import main
-main(sys.argv[1:])
-"""
 
 
 @pytest.fixture(scope="module")
 def network(small_network: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return small_network().save(tmp_path_factory.mktemp("network"))
-
-
-@pytest.fixture
-def planted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("commands.enhance_network.load_enhancer", lambda *arguments, **settings: PlantedEnhancer())
 
 
 def write(path: Path, seconds: float, rate: int = RATE) -> NDArray[np.float32]:
@@ -80,10 +66,10 @@ def test_the_output_is_that_of_the_enhancer_on_the_whole_file(
     assert "late 0" in capsys.readouterr().out
 
 
-def test_bypass_gives_the_input_back(tmp_path: Path, planted: None) -> None:
+def test_bypass_gives_the_input_back(tmp_path: Path, network: Path) -> None:
     noisy = write(tmp_path / "noisy.wav", 0.5, 48000)
     files = ["--input", f"file:{tmp_path}/noisy.wav", "--output", f"file:{tmp_path}/out.wav"]
-    assert run(*files, "--fast", "--bypass") == 0
+    assert run(*files, "--fast", "--bypass", "--checkpoint", network) == 0
     faded = 1920  # 40 ms: the delay exceeds it
     np.testing.assert_array_equal(read(tmp_path / "out.wav")[faded:], noisy[faded:])
 
@@ -91,8 +77,9 @@ def test_bypass_gives_the_input_back(tmp_path: Path, planted: None) -> None:
 def test_an_interrupted_recording_is_complete(tmp_path: Path) -> None:
     noisy = write(tmp_path / "noisy.wav", 60)
     arguments = ["live", "--input", f"file:{tmp_path}/noisy.wav", "--output", f"file:{tmp_path}/out.wav"]
+    arguments += ["--checkpoint", str(write_transparent_network(tmp_path))]
     process = subprocess.Popen(
-        [sys.executable, "-c", PLANTED_COMMAND, *arguments, "--record", str(tmp_path / "takes")],
+        [sys.executable, "-m", "commands.main", *arguments, "--record", str(tmp_path / "takes")],
         cwd=REPOSITORY, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
         env=os.environ | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
     )  # fmt: skip
@@ -105,7 +92,7 @@ def test_an_interrupted_recording_is_complete(tmp_path: Path) -> None:
     recorded, enhanced = (read(next((tmp_path / "takes").glob(f"*-{name}.wav"))) for name in ("noisy", "enhanced"))
     assert 0.9 * RATE < recorded.size == enhanced.size < 30 * RATE
     np.testing.assert_array_equal(recorded, noisy[: recorded.size])
-    np.testing.assert_array_equal(enhanced, GAIN * recorded)
+    np.testing.assert_allclose(enhanced[:-512], recorded[:-512], atol=1e-5)  # a network that changes nothing
     played = read(tmp_path / "out.wav")
     assert 0 < played.size <= recorded.size
 
@@ -142,7 +129,7 @@ def test_faults_end_with_one_line_before_a_network_is_loaded(
 
 
 def test_without_portaudio_it_says_what_to_install(
-    planted: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     for arguments in ([], ["--list-devices"]):

@@ -60,16 +60,25 @@ def test_what_the_network_is_fed_is_what_it_answers_for(enhancer: StreamingEnhan
     assert sum(len(chunk.utilization) for chunk in chunks) == 1 + fed // 256
 
 
-def test_what_is_no_number_is_refused_and_the_stream_goes_on(enhancer: StreamingEnhancer) -> None:
-    signal = speech_like(0.3, 22050)[:, 0]
-    stream = ResampledStream(enhancer.new_stream(), 22050)
+@pytest.mark.parametrize("rate", [16000, 22050])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, 3e7])
+def test_what_cannot_be_used_is_refused_and_the_stream_goes_on(
+    enhancer: StreamingEnhancer, rate: int, value: float
+) -> None:
+    signal = speech_like(0.3, rate)[:, 0]
+    stream = ResampledStream(enhancer.new_stream(), rate)
     first = stream.feed(signal[:3000]).samples
     bad = signal[3000:].copy()
-    bad[5] = np.nan
-    with pytest.raises(ValueError, match="must be finite, got nan"):
+    bad[5] = value
+    with pytest.raises(ValueError, match=f"must be finite .*got {value} at position 5"):
         stream.feed(bad)
     rest = [stream.feed(signal[3000:]).samples, stream.flush().samples]
-    np.testing.assert_array_equal(np.concatenate([first, *rest]), enhanced(enhancer, signal, 22050))
+    np.testing.assert_array_equal(np.concatenate([first, *rest]), enhanced(enhancer, signal, rate))
+
+
+def test_filters_that_overshoot_are_no_reason_to_refuse(enhancer: StreamingEnhancer) -> None:
+    signal = np.where(np.arange(4000) % 200 < 100, 1e6, -1e6).astype(np.float32)
+    assert np.isfinite(enhanced(enhancer, signal, 48000)).all()
 
 
 @pytest.mark.parametrize("rate", [0, -16000])

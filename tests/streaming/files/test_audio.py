@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from streaming.files.audio import AudioFileError, AudioSink, AudioSource
+from tests.conftest import full_disk
 from tests.streaming.transparent_network import speech_like
 
 
@@ -85,3 +86,22 @@ def test_a_rate_that_the_container_does_not_take_is_told(tmp_path: Path) -> None
     with pytest.raises(AudioFileError, match=r"a\.opus: OGG OPUS does not take 1 channels at 44100 Hz"):
         AudioSink(tmp_path / "a.opus", 44100, 1, "OGG", "OPUS")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("container", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("OGG", "VORBIS")])
+@pytest.mark.parametrize("samples", [30000, 400000])
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, container: str, subtype: str, samples: int) -> None:
+    signal = np.random.default_rng(0).uniform(-0.5, 0.5, (samples, 1)).astype(np.float32)
+    with (
+        full_disk(),
+        pytest.raises(AudioFileError, match=r"a\.out: cannot be written"),
+        AudioSink(tmp_path / "a.out", 16000, 1, container, subtype) as sink,
+    ):
+        sink.write(signal)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(AudioFileError, match=r"file/a\.wav: cannot be written \((Not a directory|File exists)\)"):
+        AudioSink(tmp_path / "file" / "a.wav", 16000, 1, "WAV", "PCM_16")

@@ -133,8 +133,19 @@ def test_what_is_no_number_is_named_after_what_was_good_is_written(enhancer: Str
     os.write(feed, signal.tobytes())
     with pytest.raises(PcmError, match=r"stdin: sample 2500 \(0\.156 s\) of channel 1 is inf"):
         PcmPipe(enhancer, PcmFormat("f32le", 16000, 2)).run(source, sink)
-    for descriptor in (source, feed, drain, sink):
+    os.close(sink)
+    received = np.frombuffer(os.read(drain, 1 << 16), "<f4").reshape(-1, 2)
+    for descriptor in (source, feed, drain):
         os.close(descriptor)
+    assert len(received) == 2500
+    np.testing.assert_allclose(received[:-500], signal[:2000], atol=1e-5)
+
+
+def test_what_is_far_beyond_full_scale_is_refused(enhancer: StreamingEnhancer) -> None:
+    signal = speech_like(0.3, 16000)
+    signal[2500] = 3e7
+    with pytest.raises(PcmError, match=r"stdin: samples must be .* got 30000000\.0"):
+        through(PcmPipe(enhancer, PcmFormat("f32le")), [signal.tobytes()])
 
 
 def test_an_end_within_a_sample_is_told_after_the_rest(enhancer: StreamingEnhancer) -> None:

@@ -13,6 +13,7 @@ import pytest
 from streaming.enhancer import StreamingEnhancer
 from streaming.files.property_columns import Selection, columns_for, rows_of, rows_of_channels
 from streaming.files.property_table import PropertyTable, PropertyTableError, TableLayout
+from tests.conftest import full_disk
 from tests.streaming.transparent_network import CLASSES, bursts, speech_like, transparent_enhancer
 
 METADATA = {"network_sha256": "abc", "units": {"snr_db": "dB"}}
@@ -153,3 +154,37 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
         PropertyTableError, match=r"t\.xlsx: expected a name that ends in one of \.csv, \.json, \.parquet"
     ):
         PropertyTable(tmp_path / "t.xlsx", TableLayout((), {}))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".parquet"])
+def test_a_full_disk_leaves_no_half_of_a_part_or_table(
+    tmp_path: Path, enhancer: StreamingEnhancer, suffix: str
+) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    table = PropertyTable(tmp_path / f"t{suffix}", TableLayout(columns_for(enhancer.schema, Selection()), METADATA))
+    table.prepare(keep=False)
+    chunk = enhancer.new_stream().feed(bursts(8.0))
+    rows = rows_of_channels([[chunk]], 0.016, Selection())
+    with pytest.raises(OSError, match="File too large"), full_disk(), table.open_part("a.wav") as part:
+        part.write(rows)
+    assert [path.name for path in table.folder.iterdir()] == ["layout.json"]
+    with table.open_part("a.wav") as part:
+        part.write(rows)
+    table.path.write_text("earlier")
+    with pytest.raises(OSError, match="File too large"), full_disk():
+        table.join(["a.wav"])
+    assert table.path.read_text() == "earlier"
+    assert {path.name for path in tmp_path.iterdir()} == {table.path.name, table.folder.name}
+
+
+def test_a_table_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PropertyTableError, match=r"--properties .*file/t\.csv: cannot be written \(Not a directory\)"):
+        PropertyTable(tmp_path / "file" / "t.csv", TableLayout((), {})).prepare(keep=False)
+    (tmp_path / "t.csv.parts").mkdir()
+    (tmp_path / "t.csv.parts" / "mine.txt").touch()
+    for keep in (True, False):
+        with pytest.raises(PropertyTableError, match=r"t\.csv\.parts is in the way"):
+            PropertyTable(tmp_path / "t.csv", TableLayout((), {})).prepare(keep)
+    assert (tmp_path / "t.csv.parts" / "mine.txt").is_file()

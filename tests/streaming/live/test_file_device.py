@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from streaming.live.devices import DeviceError, DeviceFlags, parse_device
 from streaming.live.file_device import FileDevice, GrowingFile
+from tests.conftest import full_disk
 
 RATE = 8000
 
@@ -92,11 +93,32 @@ def test_stopped_early_the_file_is_complete_to_there(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read, signal[: read.size])
 
 
-def test_an_error_in_the_callback_is_kept(tmp_path: Path) -> None:
+def test_an_error_in_the_callback_is_kept_and_no_half_of_a_file(tmp_path: Path) -> None:
     write(tmp_path / "noisy.wav", 100)
-    device = FileDevice(tmp_path / "noisy.wav", fast=True)
+    device = FileDevice(tmp_path / "noisy.wav", tmp_path / "out.wav", fast=True)
     pass_through(device, Delay(0, broken=True))
     assert str(device.failure) == "planted"
+    assert [path.name for path in tmp_path.iterdir()] == ["noisy.wav"]
+
+
+def test_a_damaged_source_is_told_and_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "whole.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 40000), RATE)
+    content = (tmp_path / "whole.flac").read_bytes()
+    (tmp_path / "noisy.flac").write_bytes(content[: len(content) // 2])
+    device = FileDevice(tmp_path / "noisy.flac", tmp_path / "out.wav", block=100, fast=True)
+    pass_through(device, Delay(0))
+    assert isinstance(device.failure, DeviceError)
+    assert "noisy.flac: cannot be decoded after" in str(device.failure)
+    assert {path.name for path in tmp_path.iterdir()} == {"noisy.flac", "whole.flac"}
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+    write(tmp_path / "noisy.wav", 20000)
+    device = FileDevice(tmp_path / "noisy.wav", tmp_path / "out.wav", fast=True)
+    with full_disk():
+        pass_through(device, Delay(0))
+    assert isinstance(device.failure, DeviceError) and "out.wav: cannot be written" in str(device.failure)
+    assert [path.name for path in tmp_path.iterdir()] == ["noisy.wav"]
 
 
 def test_a_device_that_was_never_started_leaves_an_older_file_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import soundfile
 
 from streaming.live.devices import DeviceError
 from streaming.live.recording import Recording
+from tests.conftest import full_disk
 
 
 def test_files_appear_when_complete_and_hold_what_was_added(tmp_path: Path) -> None:
@@ -34,22 +35,25 @@ def test_recordings_of_one_second_have_names_of_their_own(tmp_path: Path, monkey
     assert len(list(tmp_path.glob("*.wav"))) == 6
 
 
-def test_an_error_while_writing_is_kept_and_the_rest_is_completed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_while_writing_is_kept_and_the_rest_is_completed(tmp_path: Path) -> None:
     recording = Recording(tmp_path, 16000)
-    written = []
+    noisy = np.linspace(-1, 1, 10000, dtype=np.float32)
+    with full_disk():
+        for _ in range(3):
+            recording.add(noisy, -noisy)
+        recording.close()
+    assert "noisy.wav: cannot be written" in str(recording.failure)
+    read, _ = soundfile.read(recording.paths[0], dtype="float32")
+    assert 900 < read.size < 1100  # what found room
+    np.testing.assert_array_equal(read, noisy[: read.size])
+    assert recording.paths[1].is_file()
 
-    def full(samples: object) -> None:
-        written.append(samples)
-        raise OSError("no space left on device")
 
-    monkeypatch.setattr(recording._files[0], "write", full)
-    for _ in range(3):
-        recording.add(np.zeros(10, np.float32), np.zeros(10, np.float32))
-    recording.close()
-    assert str(recording.failure) == "no space left on device" and len(written) == 1
-    assert all(path.is_file() for path in recording.paths)
+def test_a_recording_that_cannot_begin_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "take-enhanced.wav.part").mkdir()
+    with pytest.raises(DeviceError, match=r"take-enhanced\.wav: cannot be written"):
+        Recording(tmp_path, 16000, "take")
+    assert [path.name for path in tmp_path.iterdir()] == ["take-enhanced.wav.part"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ import pytest
 import soundfile
 from rich.console import Console
 
+from streaming.enhancer import StreamingEnhancer
 from streaming.live.file_device import FileDevice
 from streaming.live.session import LiveSession, LiveSettings
 from streaming.live.terminal import run_session
 from streaming.live.terminal_keys import TerminalKeys
-from tests.streaming.planted_enhancer import PlantedEnhancer
+from tests.streaming.transparent_network import transparent_enhancer
 
 RATE = 16000
 
@@ -29,7 +30,7 @@ def session_of(folder: Path, seconds: float, *, fast: bool = False, record: bool
     soundfile.write(folder / "noisy.wav", noisy, RATE, "FLOAT")
     device = FileDevice(folder / "noisy.wav", folder / "out.wav", fast=fast)
     settings = LiveSettings(trial_s=0.5, record=folder / "takes" if record else None)
-    return LiveSession(device, PlantedEnhancer(), settings)
+    return LiveSession(device, transparent_enhancer(folder), settings)
 
 
 def consoles(terminal: bool) -> Console:
@@ -57,7 +58,7 @@ def press(monkeypatch: pytest.MonkeyPatch, *keys: str) -> None:
 def test_a_view_is_drawn_in_a_terminal(tmp_path: Path) -> None:
     session, console = session_of(tmp_path, 0.3), consoles(True)
     run_session(session, console)
-    assert "dyncp live" in output(console) and "SPEECH" in output(console)
+    assert "dyncp live" in output(console) and "voice  " in output(console)
     assert re.search(r"0\.\d s  in -", output(console).splitlines()[-1])
 
 
@@ -97,10 +98,10 @@ def test_signals_end_the_session_and_are_put_back(tmp_path: Path, number: signal
 def test_an_error_of_the_network_arrives_and_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     session = session_of(tmp_path, 60)
 
-    def broken(self: PlantedEnhancer, samples: object) -> None:
+    def broken(self: StreamingEnhancer, samples: object) -> None:
         raise RuntimeError("planted")
 
-    monkeypatch.setattr(PlantedEnhancer, "feed", broken)
+    monkeypatch.setattr(StreamingEnhancer, "feed", broken)
     with pytest.raises(RuntimeError, match="planted"):
         run_session(session, consoles(True))
     assert not list(tmp_path.rglob("*.part"))

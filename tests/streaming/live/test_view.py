@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +13,29 @@ from rich.console import Console
 from streaming.live.latency import Latency
 from streaming.live.state import ChunkMeter, Level, LevelMeter, LiveState, LoadMeter, Reading
 from streaming.live.view import bar, note_name, plain_line, render
-from tests.streaming.planted_enhancer import SCHEMA, PlantedEnhancer
+from streaming.properties import PropertySpec
+from tests.streaming.transparent_network import bursts, transparent_enhancer
 
+SCHEMA = (
+    PropertySpec("vad", "binary", "", (), 0.5, None, 0),
+    PropertySpec("voicing", "binary", "", (), 0.5, None, 1),
+    PropertySpec("speaker_sex", "binary", "", (), 0.5, None, 2),
+    PropertySpec("noise_class", "category", "", ("street", "office", "kitchen", "park"), 0.5, None, 3),
+    PropertySpec("snr_db", "value", "dB", (), 0.5, None, 7),
+    PropertySpec("f0_hz", "value", "Hz", (), 0.5, "log2", 8),
+    PropertySpec("pesq_wb", "value", "", (), 0.5, None, 9),
+)
 VALUES = {"vad": 0.91, "voicing": 0.8, "speaker_sex": 0.7, "snr_db": 7.5, "f0_hz": 220.0, "pesq_wb": 2.25}
 
 
 def readings(**changed: float) -> dict[str, Reading]:
-    made: Any = {
-        spec.name: Reading(spec, (VALUES | changed)[spec.name]) for spec in SCHEMA if spec.name != "noise_class"
+    values = VALUES | changed
+    return {
+        spec.name: Reading(spec, math.nan, (0.1, 0.6, 0.25, 0.05))
+        if spec.kind == "category"
+        else Reading(spec, values[spec.name])
+        for spec in SCHEMA
     }
-    spec: Any = next(spec for spec in SCHEMA if spec.name == "noise_class")
-    return made | {"noise_class": Reading(spec, math.nan, (0.1, 0.6, 0.25, 0.05))}
 
 
 @pytest.fixture
@@ -65,7 +77,7 @@ def test_everything_is_shown(state: LiveState) -> None:
         "60 %  office",
         "25 %  kitchen",
         "10 %  street",
-        "female  (female 70 %)",
+        "male  (male 70 %)",
         "pesq_wb 2.25",
         "27.0 % active",
         "10   20   30 %",
@@ -97,7 +109,7 @@ def test_silence_and_unvoiced_speech(state: LiveState) -> None:
     silent = replace(state, readings=readings(vad=0.2))
     assert "no speech" in text(silent) and "unvoiced" in text(silent) and "Hz" not in text(silent)
     assert "unvoiced" in text(replace(state, readings=readings(voicing=0.1)))
-    assert "male  (female 30 %)" in text(replace(state, readings=readings(speaker_sex=0.3)))
+    assert "female  (male 30 %)" in text(replace(state, readings=readings(speaker_sex=0.3)))
 
 
 def test_bypass_recording_and_messages(state: LiveState) -> None:
@@ -148,9 +160,19 @@ def test_the_peak_falls_slowly_and_the_level_follows() -> None:
     assert meter.update(np.zeros(0, np.float32)) == quiet
 
 
-def test_chunks_without_frames_change_nothing() -> None:
-    meter, enhancer = ChunkMeter(0.016), PlantedEnhancer()
-    meter.update(enhancer.feed(np.zeros(100, np.float32)))  # type: ignore[arg-type]
+def test_chunks_are_averaged_and_those_without_frames_change_nothing(tmp_path: Path) -> None:
+    meter, enhancer = ChunkMeter(0.016), transparent_enhancer(tmp_path, keep_masks=True)
+    meter.update(enhancer.feed(np.zeros(100, np.float32)))
     assert meter.readings == {} and meter.utilization is None and meter.block_utilization is None
-    meter.update(enhancer.feed(np.zeros(1000, np.float32)))  # type: ignore[arg-type]
-    assert meter.utilization == pytest.approx(5 / 18) and meter.readings["vad"].value == pytest.approx(0.9)
+    chunk = enhancer.feed(bursts(0.5))
+    meter.update(chunk)
+    assert chunk.channel_masks is not None and 0.1 < chunk.utilization.mean() < 0.9
+    assert meter.utilization == pytest.approx(chunk.utilization.mean())
+    np.testing.assert_allclose(meter.block_utilization, chunk.channel_masks.mean(axis=(0, 2)))  # type: ignore[arg-type]
+    assert meter.readings["vad"].value == chunk.properties.smoothed("vad")[-1]
+    noise = meter.readings["noise_class"]
+    assert noise.posteriors == tuple(chunk.properties.smoothed("noise_class")[-1].tolist())
+    # a second without channels: what is left is that of half a second ago
+    masks = np.zeros_like(chunk.channel_masks)
+    meter.update(chunk._replace(utilization=np.zeros_like(chunk.utilization), channel_masks=masks))
+    assert meter.utilization == pytest.approx(chunk.utilization.mean() * np.exp(-len(masks) * 0.016 / 0.5))

@@ -58,12 +58,12 @@ def first_pass(re: Any, im: Any, out_re: Any, out_im: Any, root_re: Any, root_im
 
 @njit(**OPTIONS)
 def butterflies(
-    re: Any, im: Any, out_re: Any, out_im: Any, root_re: Any, root_im: Any, p: Any, quarter: Any, stride: Any
+    re: Any, im: Any, out_re: Any, out_im: Any, root_re: Any, root_im: Any, root: Any, p: Any, quarter: Any, stride: Any
 ) -> None:
-    """Part of a later pass that has one factor: the loop runs over neighbours."""
-    w1r, w1i = root_re[p], root_im[p]
-    w2r, w2i = root_re[p + quarter], root_im[p + quarter]
-    w3r, w3i = root_re[p + np.uint64(2) * quarter], root_im[p + np.uint64(2) * quarter]
+    """Part ``p`` of a later pass, with the factors from ``root`` on: the loop runs over neighbours."""
+    w1r, w1i = root_re[root], root_im[root]
+    w2r, w2i = root_re[root + quarter], root_im[root + quarter]
+    w3r, w3i = root_re[root + np.uint64(2) * quarter], root_im[root + np.uint64(2) * quarter]
     far = stride * quarter
     for q in range(stride):
         a = q + stride * p
@@ -97,15 +97,11 @@ def transform(re: Any, im: Any, spare_re: Any, spare_im: Any, factor_re: Any, fa
             remaining = np.uint64(1)
         else:
             quarter = remaining // np.uint64(4)
-            roots = (
-                factor_re[factor : factor + np.uint64(3) * quarter],
-                factor_im[factor : factor + np.uint64(3) * quarter],
-            )
             if stride == 1:
-                first_pass(re, im, spare_re, spare_im, roots[0], roots[1], quarter)
+                first_pass(re, im, spare_re, spare_im, factor_re, factor_im, quarter)
             else:
                 for p in range(quarter):
-                    butterflies(re, im, spare_re, spare_im, roots[0], roots[1], p, quarter, stride)
+                    butterflies(re, im, spare_re, spare_im, factor_re, factor_im, factor + p, p, quarter, stride)
             factor += np.uint64(3) * quarter
             remaining = quarter
             stride *= np.uint64(4)

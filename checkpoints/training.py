@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -145,7 +144,18 @@ def _computed_thresholds(architecture: Architecture) -> Tensors:
 
 def _configuration_text(settings: Mapping[str, Any]) -> str:
     """Write down what the training was like, without the places of a user's files."""
-    kept = copy.deepcopy({key: settings[key] for key in ("seed_everything", "model", "data") if key in settings})
+    kept = {key: settings[key] for key in ("seed_everything", "model", "data") if key in settings}
     if isinstance(kept.get("data"), dict) and "root" in kept["data"]:
-        kept["data"]["root"] = Path(str(kept["data"]["root"])).name
-    return yaml.safe_dump(kept, sort_keys=False)
+        kept["data"] = kept["data"] | {"root": Path(str(kept["data"]["root"])).name}
+    return yaml.safe_dump(_without_places(kept), sort_keys=False)
+
+
+def _without_places(settings: Any) -> Any:
+    """Return settings with the last part only of every absolute path."""
+    if isinstance(settings, Mapping):
+        return {key: _without_places(value) for key, value in settings.items()}
+    if isinstance(settings, list):
+        return [_without_places(value) for value in settings]
+    if isinstance(settings, str) and Path(settings).is_absolute():
+        return Path(settings).name
+    return settings

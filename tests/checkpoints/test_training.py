@@ -37,7 +37,12 @@ def run(
         "seed_everything": 1,
         "trainer": {"max_epochs": 2},
         "model": {"network": {"class_path": class_path, "init_args": init_args}, "joint_probes": None},
-        "data": {"root": "/home/someone/corpus", "grid": GRID} | data,
+        "data": {
+            "root": "/home/someone/corpus",
+            "grid": GRID,
+            "targets": [{"init_args": {"cache_dir": "/home/someone/.cache/pitch"}}],
+        }
+        | data,
     }
     checkpoint = folder / "checkpoints" / "last.ckpt"
     checkpoint.parent.mkdir(parents=True)
@@ -60,7 +65,9 @@ def test_a_checkpoint_is_read_with_the_configuration_of_its_run(tmp_path: Path) 
     assert stored.architecture.gate == GateSettings(**GATE)
     assert stored.grid.hop_length == 8
     assert (stored.provenance["epochs"], stored.provenance["steps"]) == ("3", "120")
-    assert yaml.safe_load(stored.provenance["configuration"])["data"]["root"] == "corpus"  # not where it lay
+    written = yaml.safe_load(stored.provenance["configuration"])["data"]
+    assert written["root"] == "corpus"  # not where it lay
+    assert written["targets"][0]["init_args"]["cache_dir"] == "pitch"
 
 
 def test_a_checkpoint_of_0_1_0_is_read(tmp_path: Path) -> None:

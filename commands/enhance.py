@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from commands.extras import told_extras
+from commands.network_options import add_network_options
 from commands.status import exit_status
 
 EPILOG = """\
@@ -23,17 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "dyncp enhance IN... OUT [options]"
     parser.add_argument("inputs", nargs="+", metavar="IN", help="audio files, and folders with all that is in them")
     parser.add_argument("out", metavar="OUT", help="file or folder")
-    network = parser.add_argument_group("network")
-    network.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="network: .safetensors, .ckpt, or .onnx for --engine onnx (default: that of the package)",
-    )
-    network.add_argument(
-        "--probes", metavar="FILE", help="probes of the network; `none` for none (default: those beside the checkpoint)"
-    )
-    network.add_argument("--engine", choices=("numba", "onnx"), default="numba", help="what computes (default: numba)")
+    add_network_options(parser.add_argument_group("network"))
     _add_estimate_options(parser.add_argument_group("what is heard"))
     _add_file_options(parser.add_argument_group("files"))
     pipe = parser.add_argument_group("pipe")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.extras import told_extras
+from commands.network_options import add_network_options
 from commands.status import exit_status
 
 if TYPE_CHECKING:
@@ -32,16 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     device.add_argument("--rate", type=int, metavar="HZ", help="of the device (default: the network's if it can)")
     device.add_argument("--block", type=int, metavar="SAMPLES", help="of the device per call (default: one hop, 16 ms)")
     device.add_argument("--fast", action="store_true", help="files: as fast as it goes, not in real time")
-    network.add_argument(
-        "--checkpoint",
-        type=Path,
-        metavar="FILE",
-        help="network: .safetensors, .ckpt, or .onnx for --engine onnx (default: that of the package)",
-    )
-    network.add_argument(
-        "--probes", metavar="FILE", help="probes of the network; `none` for none (default: those beside the checkpoint)"
-    )
-    network.add_argument("--engine", choices=("numba", "onnx"), default="numba", help="what computes (default: numba)")
+    add_network_options(network)
     network.add_argument(
         "--smoothing",
         type=float,

@@ -15,8 +15,11 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from callbacks.evaluation import EvaluationCallback
-from callbacks.figure_log import log_figure
+from callbacks.logging_time import TimedLogging
+from callbacks.media_log import MediaLog, media_log
 from callbacks.probe_figures import probe_figures
+from callbacks.probe_files import ProbeFiles, checkpoint_folder, probe_bank
+from callbacks.probe_table import probe_rows
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
 from probes.features import (
     feature_names,
@@ -42,13 +45,16 @@ FEATURES: dict[str, FeatureMap] = {
 }
 
 
-class MaskProbing(EvaluationCallback):
+class MaskProbing(EvaluationCallback, TimedLogging):
     """Collects masks and targets in validation or test, fits linear probes, scores and logs them.
 
     Probes are fitted on loader 1 (training speakers and noise recordings) and scored on loader 0 (unseen ones). Logged
     under ``probes/<target>/<metric>`` with ``_chance`` and ``_shuffled`` beside it. The same probes on the noisy
     log-magnitude and on one log-energy per frame do not change in training; they are fitted once and logged every time
     under ``controls/<features>/<target>/<metric>``. A network without gates has no masks: nothing is fitted or drawn.
+
+    The headline scores also make a table, ``tables/probes``, with intervals. In a training, the probes are kept as
+    files beside the checkpoints (``best.probes.safetensors``), where ``dyncp enhance`` finds them.
 
     Args:
         tasks: what is probed.
@@ -62,6 +68,8 @@ class MaskProbing(EvaluationCallback):
         figures: draw the overview of the first scored mixture each time.
         details_every_n_epochs: also draw scores, errors and weights of the probes this often, and in the last
             validation; null never does.
+        embedding_frames: most scored frames that are laid out by t-SNE with these details; 0 draws none.
+        interval_resamples: of utterances, for the intervals of the table; 0 leaves them out.
         seed: of the drawn frames and the shuffled labels.
 
     Raises:
@@ -80,6 +88,8 @@ class MaskProbing(EvaluationCallback):
         controls: bool = True,
         figures: bool = True,
         details_every_n_epochs: int | None = 4,
+        embedding_frames: int = 800,
+        interval_resamples: int = 200,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -91,6 +101,9 @@ class MaskProbing(EvaluationCallback):
         for name, number in numbers.items():
             if number < 1:
                 raise ValueError(f"MaskProbing.{name} must be positive, got {number}")
+        for name, number in {"embedding_frames": embedding_frames, "interval_resamples": interval_resamples}.items():
+            if number < 0:
+                raise ValueError(f"MaskProbing.{name} must not be negative, got {number}")
         self.tasks = tasks
         self.every_n_epochs = every_n_epochs
         self.frame_stride = frame_stride
@@ -101,7 +114,11 @@ class MaskProbing(EvaluationCallback):
         self.controls = controls
         self.figures = figures
         self.details_every_n_epochs = details_every_n_epochs
+        self.embedding_frames = embedding_frames
+        self.interval_resamples = interval_resamples
         self.seed = seed
+        self._files = ProbeFiles()
+        self._rows: dict[str, list[dict[str, Any]]] = {}
         self._suites: dict[str, ProbeSuite] = {}
         self._control_keys: dict[str, float] = {}
         self._results: dict[str, list[ProbeResult]] = {}
@@ -172,6 +189,7 @@ class MaskProbing(EvaluationCallback):
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Fit, score and log."""
         if not self._suites or not all(self._utterances.values()):
+            self._forget_probes(trainer)
             return
         started = time.perf_counter()
         if self._fit_loader_started is not None:  # mixtures that only the probes need are part of their cost
@@ -194,10 +212,38 @@ class MaskProbing(EvaluationCallback):
             "cost/probing_share_of_epoch": self._seconds / (finished - self._epoch_started),
         }
         pl_module.log_dict(keys, rank_zero_only=True)
-        if self.figures and self._example is not None and trainer.is_global_zero and trainer.log_dir is not None:
-            self._draw(trainer, pl_module, Path(trainer.log_dir))
+        log = media_log(trainer)
+        if log is not None:
+            with self.timed():
+                self._write(trainer, pl_module, log)
+
+    def _write(self, trainer: Trainer, pl_module: LightningModule, log: MediaLog) -> None:
+        """Log table and figures, and keep the probes of a training."""
+        for name, suite in self._suites.items():
+            self._rows[name] = probe_rows(name, self._results[name], suite, self.interval_resamples, self.seed)
+        log.table("tables/probes", [row for rows in self._rows.values() for row in rows])
+        if trainer.state.fn == TrainerFn.FITTING:
+            self._keep_probes(trainer, pl_module, log)
+        if self.figures and self._example is not None:
+            self._draw(pl_module, log)
             if self._details_due(trainer):
-                self._draw_details(trainer, pl_module, Path(trainer.log_dir))
+                self._draw_details(pl_module, log)
+
+    def _keep_probes(self, trainer: Trainer, pl_module: LightningModule, log: MediaLog) -> None:
+        module = enhancement_module(pl_module)
+        provenance = {
+            "run": str(log.folder),
+            "step": str(log.step),
+            "scores": "; ".join(f"{row['task']} {row['metric']} {row['score']:.3f}" for row in self._rows["masks"]),
+        }
+        bank = probe_bank(self._suites["masks"], module.network, module.stft.grid, self._class_names, provenance)
+        self._files.write(bank, checkpoint_folder(trainer, log.folder))
+
+    def _forget_probes(self, trainer: Trainer) -> None:
+        """Remove the probes of an earlier state of the network."""
+        log = media_log(trainer)
+        if log is not None and trainer.state.fn == TrainerFn.FITTING:
+            self._files.write(None, checkpoint_folder(trainer, log.folder))
 
     def _details_due(self, trainer: Trainer) -> bool:
         """Tell whether this validation draws more than the overview."""
@@ -207,14 +253,17 @@ class MaskProbing(EvaluationCallback):
         last = trainer.state.fn != TrainerFn.FITTING or epoch == trainer.max_epochs
         return last or epoch % self.details_every_n_epochs == 0
 
-    def _draw_details(self, trainer: Trainer, pl_module: LightningModule, log_dir: Path) -> None:
-        """Draw scores, errors and weights of the probes."""
+    def _draw_details(self, pl_module: LightningModule, log: MediaLog) -> None:
+        """Draw scores, errors and weights of the probes, and a map of the masks."""
         network = enhancement_module(pl_module).network
         names = feature_names(len(network.blocks), network.channels)
-        for name, figure in probe_figures(self._results, self._suites["masks"], self._class_names, names):
-            log_figure(figure, name, trainer, log_dir)
+        suite = self._suites["masks"]
+        for name, figure in probe_figures(
+            self._results, suite, self._class_names, names, self.embedding_frames, self.seed
+        ):
+            log.figure(f"figures/{name}", figure)
 
-    def _draw(self, trainer: Trainer, pl_module: LightningModule, log_dir: Path) -> None:
+    def _draw(self, pl_module: LightningModule, log: MediaLog) -> None:
         """Draw the overview of the first scored mixture with the predictions of the probes."""
         assert self._example is not None
         batch, enhancement = self._example
@@ -230,11 +279,25 @@ class MaskProbing(EvaluationCallback):
             predictions={task.name: suite.predict(task.name, features) for task in self.tasks},
         )
         figure = draw_overview(overview, enhancement_module(pl_module).stft.grid)
-        log_figure(figure, "overview", trainer, log_dir)
+        log.figure("figures/overview", figure)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin to keep probes."""
+        self._files.begin(trainer)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin to time the epoch."""
+        self._settle(trainer)
         self._epoch_started = time.perf_counter()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the probes of the best checkpoint: it is saved by now."""
+        self._settle(trainer)
+
+    def _settle(self, trainer: Trainer) -> None:
+        log = media_log(trainer)
+        if log is not None:
+            self._files.settle(trainer, checkpoint_folder(trainer, log.folder))
 
 
 def _first(batch: dict[str, Any]) -> dict[str, Any]:

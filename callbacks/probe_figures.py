@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from matplotlib.figure import Figure
 
+from probes.embedding import embed_rows
 from probes.results import ProbeResult
 from probes.suite import ProbeSuite
 from reports.probing.coefficient_figure import draw_coefficients
+from reports.probing.embedding_figure import draw_embedding
 from reports.probing.error_figures import draw_calibration, draw_confusion
 from reports.probing.probe_rows import calibration_rows, coefficient_rows, confusion_rows, score_rows
+from reports.probing.rows import EmbeddingPoint
 from reports.probing.score_figures import draw_scores
 
 MASKS = "masks"
@@ -22,6 +25,8 @@ def probe_figures(
     suite: ProbeSuite,
     class_names: Mapping[str, Mapping[int, str]],
     feature_names: Sequence[str],
+    embedding_frames: int = 0,
+    seed: int = 0,
 ) -> Iterator[tuple[str, Figure]]:
     """Draw what the probes of the masks know, beside the controls.
 
@@ -30,6 +35,8 @@ def probe_figures(
         suite: that of the masks, run.
         class_names: task to label to name; labels without a name are shown as numbers.
         feature_names: of the masks.
+        embedding_frames: most scored frames that are laid out by t-SNE.
+        seed: of that.
 
     Yields:
         Name and figure; figures without anything to show are left out.
@@ -52,4 +59,20 @@ def probe_figures(
         outputs = [known.get(int(label), str(int(label))) for label in fitted]
         coefficients += coefficient_rows(task.name, probe, outputs, feature_names)
     drawn |= {"calibration": draw_calibration(calibration), "coefficients": draw_coefficients(coefficients)}
+    drawn["embedding"] = draw_embedding(_embedding(suite, class_names, embedding_frames, seed))
     yield from ((name, figure) for name, figure in drawn.items() if figure is not None)
+
+
+def _embedding(
+    suite: ProbeSuite, class_names: Mapping[str, Mapping[int, str]], frames: int, seed: int
+) -> list[EmbeddingPoint]:
+    """Lay out scored frames, with every target that is probed; classes by name, of tasks named as their target."""
+    points, rows = embed_rows(suite.score_rows, frames, seed)
+    targets: dict[str, list[float | str]] = {}
+    for name in dict.fromkeys(task.target for task in suite.tasks):
+        values, known = rows.targets[name].tolist(), class_names.get(name)
+        targets[name] = values if known is None else [known.get(value, "") for value in values]  # unknown ones are NaN
+    return [
+        EmbeddingPoint(float(x), float(y), int(rows.utterances[row]), {name: targets[name][row] for name in targets})
+        for row, (x, y) in enumerate(points)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from lightning.pytorch import LightningDataModule
@@ -19,6 +20,7 @@ from datamodules.corpus import (
     read_corpus,
 )
 from datamodules.dataset import MixtureDataset
+from datamodules.fingerprint import manifest_hashes
 from datamodules.mixing_settings import MixingSettings
 from datamodules.position import TrainingPosition
 from datamodules.published_pairs import PublishedPairs
@@ -187,6 +189,7 @@ class EnhancementDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         """Read the manifests; called in every process, before a checkpoint is loaded."""
         self._corpus = self._read(self._splits())
+        self.save_hyperparameters({"manifest_sha256": manifest_hashes(Path(self.root))})  # so that loggers record them
         self.reader.archive = self.location.archive()
         for target in self.targets:
             target.attach(self.reader)

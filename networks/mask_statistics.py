@@ -51,3 +51,21 @@ def count_runs(channel_masks: Tensor) -> RunCounts:
         off_frames=on.numel() - on_frames,
         off_runs=on[..., 0].numel() - first_on + int((before & ~after).sum()),
     )
+
+
+def count_switches(channel_masks: Tensor) -> Tensor:
+    """Count how often each channel is switched on or off between two frames of an utterance.
+
+    Args:
+        channel_masks: 0 or 1, shape (batch, block, channel, frame), at least one frame.
+
+    Returns:
+        Shape (block, channel), out of ``batch * (frame - 1)``.
+
+    Example:
+        >>> import torch
+        >>> count_switches(torch.tensor([1, 1, 0, 1]).reshape(1, 1, 1, 4)).tolist()
+        [[2]]
+    """
+    on = channel_masks.bool()
+    return (on[..., 1:] != on[..., :-1]).sum(dim=(0, 3))

@@ -166,9 +166,17 @@ class ProbeSuite:
         Raises:
             ValueError: if there is no such task, or ``run`` was not called.
         """
+        return self.fitted(task_name).probe
+
+    def fitted(self, task_name: str) -> FittedTask:
+        """Return what was fitted for a task.
+
+        Raises:
+            ValueError: if there is no such task, or ``run`` was not called.
+        """
         if task_name not in self._fitted:
             raise ValueError(f"no fitted probe for task {task_name!r}, run() has fitted {sorted(self._fitted)}")
-        return self._fitted[task_name].probe
+        return self._fitted[task_name]
 
     def predict(self, task_name: str, features: NDArray[Any]) -> NDArray[Any]:
         """Predict a task for new frames.

@@ -39,6 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "lightning_modules.pesq_pool": {"datamodules.process_pool", "datamodules.rating"},
     "lightning_modules.enhancement_cli": {"networks", "datamodules"},
     "callbacks": {
+        "checkpoints",
         "networks",
         "datamodules.process_pool",
         "datamodules.rating",

@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_curve
 
-from probes.deployment import DeployedProbe, ProbeBank, linear_weights
+from probes.deployable import deployable
+from probes.deployment import DeployedProbe, ProbeBank
 from probes.evaluation import posterior_of
 from probes.fitting import FittedTask, counting, fit_tasks
-from probes.logistic import LogisticProbe
 from probes.reservoir import FrameRows
 from probes.tasks import ProbeTask
 from probing.data import StudyData
@@ -49,44 +48,10 @@ def deploy(
     probe = fitted.probe
     if probe is None or getattr(probe, "single_class_", False):
         return None
-    weights, bias = linear_weights(probe.coef_, probe.intercept_)
-    classes: tuple[str, ...] = ()
-    threshold = 0.5
-    if isinstance(probe, LogisticProbe) and task.kind == "category":
-        classes = tuple(class_names(data, task, probe.classes_))
-        if len(classes) == 2:  # one row of weights says both
-            weights, bias = np.vstack([-weights / 2, weights / 2]), np.concatenate([-bias / 2, bias / 2])
+    if task.kind == "category":
+        return deployable(fitted, columns, class_names(data, task, probe.classes_))  # type: ignore[union-attr]
     if task.kind == "binary":
         labels = task.encode(rows.targets[task.target])
-        threshold = best_threshold(labels, posterior_of(probe, rows, np.array([0, 1]))[:, 1])
-    return DeployedProbe(
-        kind=task.kind,
-        features=columns.astype(np.int32),
-        weights=weights,
-        bias=bias,
-        unit=task.unit,
-        transform=task.transform,
-        classes=classes,
-        threshold=threshold,
-    )
-
-
-def best_threshold(labels: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
-    """Find the probability from which on true is answered with the best balanced accuracy.
-
-    Args:
-        labels: 0/1, shape (row,); both occur.
-        probability: of 1, shape (row,).
-
-    Returns:
-        In [0, 1], between two of the probabilities, so that rounding does not matter.
-
-    Example:
-        >>> round(best_threshold(np.array([0, 0, 1]), np.array([0.1, 0.3, 0.4])), 2)
-        0.35
-    """
-    false_rate, true_rate, thresholds = roc_curve(labels, probability, drop_intermediate=False)
-    best = int(np.argmax(true_rate - false_rate))
-    least = float(np.clip(thresholds[best], 0.0, 1.0))
-    below = probability[probability < least]
-    return least if not below.size else (least + float(below.max())) / 2
+        probability = posterior_of(probe, rows, np.array([0, 1]))[:, 1]
+        return deployable(fitted, columns, scored=(labels, probability))
+    return deployable(fitted, columns)

@@ -4,33 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
-
+from probes.embedding import embed_rows
 from probing.data import StudyData
 from reports.probing.rows import EmbeddingPoint
-
-FEWEST_POINTS = 4
-PCA_DIMENSIONS = 50  # before t-SNE, as its authors do: less noise and time
 
 
 def embedding(data: StudyData) -> dict[str, list[Any]]:
     """Lay out scored frames by t-SNE (van der Maaten and Hinton, 2008) of their masks."""
-    settings, rows = data.settings, data.score_masks
-    generator = np.random.default_rng(settings.intervals.seed)
-    count = min(settings.embedding_frames, len(rows))
-    drawn = rows.take(np.sort(generator.choice(len(rows), count, replace=False)))
-    # Equal masks once: t-SNE has no place for points without distance, and scikit-learn's tree crashes on them.
-    drawn = drawn.take(np.sort(np.unique(drawn.stored, axis=0, return_index=True)[1]))
-    count = len(drawn)
-    if count < FEWEST_POINTS:
+    points, drawn = embed_rows(data.score_masks, data.settings.embedding_frames, data.settings.intervals.seed)
+    if not len(points):
         return {}
-    features = drawn.features.astype(np.float32)
-    dimensions = min(PCA_DIMENSIONS, *features.shape)
-    reduced = PCA(dimensions, svd_solver="randomized", random_state=settings.intervals.seed).fit_transform(features)
-    perplexity = min(30.0, (count - 1) / 3)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=settings.intervals.seed).fit_transform(reduced)
     targets = _targets(data, drawn.targets)
     return {
         "embedding": [

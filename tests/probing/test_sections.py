@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from probes.deployable import best_threshold
 from probes.deployment import ProbeBank
 from probes.evaluation import posterior_of, scored_rows
 from probes.intervals import score_intervals
@@ -18,7 +19,7 @@ from probing.data import StudyData
 from probing.features import MASKS
 from probing.mixtures import Part
 from probing.outcome import Outcome
-from probing.sections.deployment import best_threshold, deployed_bank
+from probing.sections.deployment import deployed_bank
 from probing.sections.embedding import embedding
 from probing.sections.feature_sets import feature_sets, single_blocks
 from probing.sections.learning import learning

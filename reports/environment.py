@@ -1,0 +1,69 @@
+"""What a run was made with: the commit of the code, versions of packages, the machine."""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+GIT_TIMEOUT_S = 5.0
+
+
+def git_state(folder: Path) -> dict[str, str | bool] | None:
+    """Tell which commit a folder of code is at.
+
+    Args:
+        folder: top of the checkout; a folder further down, such as that of an installed package in somebody's
+            repository, says nothing about this code.
+
+    Returns:
+        ``commit``, and ``changed``: whether tracked files differ from it; None if the folder is no checkout or there is
+        no git.
+    """
+    top, commit = _git(folder, "rev-parse", "--show-toplevel"), _git(folder, "rev-parse", "HEAD")
+    if top is None or commit is None or Path(top).resolve() != folder.resolve():
+        return None
+    status = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit} if status is None else {"commit": commit, "changed": bool(status)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints; None if it fails."""
+    try:
+        result = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=GIT_TIMEOUT_S
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return result.stdout.strip()
+
+
+def installed_versions(distribution: str) -> dict[str, str]:
+    """Return the versions of a distribution and of those that it requires, with all extras, as far as installed.
+
+    Args:
+        distribution: name; one that is not installed itself gives the versions of all that are.
+
+    Example:
+        >>> "numpy" in installed_versions("scipy")
+        True
+    """
+    try:
+        required = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return {one.name: one.version for one in sorted(metadata.distributions(), key=lambda one: one.name.lower())}
+    names = {match.group() for line in required if (match := re.match(r"[\w.-]+", line))}
+    versions = {}
+    for name in [distribution, *sorted(names)]:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def platform_facts() -> dict[str, str]:
+    """Return Python's version and the operating system."""
+    return {"python": platform.python_version(), "system": platform.platform()}

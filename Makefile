@@ -12,6 +12,8 @@
 #: ROOT      corpus folder of train-corpus, sweep and probe, the one with speech.csv
 #: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
 #: OUT       folder of sweep (default: runs/sweep) and probe (default: runs/probing); file or folder of enhance
+#: ENTITY    user or team at W&B of dashboard; without, its specification is only checked and written
+#: PROJECT   project at W&B of dashboard (default: dyncp)
 #: JOBS      trainings of sweep at a time, which share the cores (default: 1)
 #: WORKERS   processes that share the tests, 0 for none (default: 2)
 #: ARGS      more arguments for the lightning command, pytest or `make lock`
@@ -23,6 +25,8 @@ ROOT ?=
 IN ?=
 OVERLAYS ?= configs/sweep/*.yaml
 OUT ?= runs/sweep
+ENTITY ?=
+PROJECT ?= dyncp
 JOBS ?= 1
 WORKERS ?= 2
 ARGS ?=
@@ -38,7 +42,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep probe enhance resume evaluate smoke lint format test lock clean distclean \
+.PHONY: help install train train-corpus sweep probe enhance dashboard resume evaluate smoke lint format test lock clean distclean \
 	check-config check-root check-in
 
 help: ## Show this
@@ -67,6 +71,10 @@ enhance: CKPT =
 enhance: OUT = enhanced
 enhance: check-in install ## Enhance recordings, and write down what is heard: make enhance IN=noisy.wav OUT=clean.wav
 	$(BIN)/dyncp enhance "$(IN)" "$(OUT)" $(if $(CKPT),--checkpoint "$(CKPT)") $(ARGS)
+
+dashboard: OUT = dashboard.json
+dashboard: install ## Build the W&B dashboard: make dashboard ENTITY=you PROJECT=dyncp
+	$(BIN)/dyncp dashboard --entity "$(ENTITY)" --project "$(PROJECT)" --out "$(OUT)" $(ARGS)
 
 resume: check-config install ## Go on with the newest run of CONFIG
 	$(BIN)/lightning fit --config "$(CONFIG)" --ckpt_path last $(ARGS)
@@ -103,7 +111,7 @@ COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version
 
 lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
 	$(PIP) --require-hashes -r requirements-uv.lock
-	$(COMPILE) --extra wandb --extra stoi --extra shards --extra losses --extra dnsmos --extra estimators \
+	$(COMPILE) --extra wandb --extra tensorboard --extra stoi --extra shards --extra losses --extra dnsmos --extra estimators \
 		--extra stream --extra onnx --extra live --extra parquet --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group uv -o requirements-uv.lock
 	$(COMPILE) --group pesq --constraint requirements.lock -o requirements-pesq.lock

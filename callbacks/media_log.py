@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from callbacks.media_sinks import MediaSink, Row, media_sinks
+from reports.probing.replacing import replacing
 
 FIGURE_DPI = 110
 STEP_COLUMNS = ("step", "epoch")
@@ -59,7 +58,7 @@ class MediaLog:
         """
         paths = {caption: self._path(key, caption, ".png") for caption in figures}
         for caption, figure in figures.items():
-            with _replacing(paths[caption]) as part:
+            with replacing(paths[caption]) as part:
                 figure.savefig(part, dpi=FIGURE_DPI)
             plt.close(figure)
         for sink in self.sinks:
@@ -82,7 +81,7 @@ class MediaLog:
         path = self._path(key, "", ".csv")
         place = dict(zip(STEP_COLUMNS, (self.step, self.epoch), strict=True))
         columns = [*STEP_COLUMNS, *rows[0]]
-        with _replacing(path) as part:
+        with replacing(path) as part:
             before = path.read_text(encoding="utf-8") if path.is_file() else ""
             if not before.startswith(",".join(columns)):  # of another release: its rows would stand in wrong columns
                 before = ""
@@ -106,7 +105,7 @@ class MediaLog:
         """
         paths = {caption: self._path(key, caption, ".wav") for caption in clips}
         for caption, clip in clips.items():
-            with _replacing(paths[caption]) as part:
+            with replacing(paths[caption]) as part:
                 soundfile.write(part, np.clip(clip, -1.0, 1.0), sample_rate, subtype="PCM_16", format="WAV")
         for sink in self.sinks:
             sink.sounds(key, paths, self.step)
@@ -115,7 +114,7 @@ class MediaLog:
     def facts(self, name: str, facts: Mapping[str, Any]) -> Path:
         """Record what does not change in a run; ``<name>.json``."""
         path = self._path(name, "", ".json")
-        with _replacing(path) as part:
+        with replacing(path) as part:
             part.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
         for sink in self.sinks:
             sink.facts(name, facts)
@@ -133,9 +132,7 @@ class MediaLog:
             sink.artifact(kind, files, about)
 
     def _path(self, key: str, caption: str, suffix: str) -> Path:
-        path = self.folder / f"{key}{f'_{caption}' if caption else ''}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path
+        return self.folder / f"{key}{f'_{caption}' if caption else ''}{suffix}"
 
 
 def media_log(trainer: Trainer) -> MediaLog | None:
@@ -148,11 +145,3 @@ def media_log(trainer: Trainer) -> MediaLog | None:
     if trainer.sanity_checking or not trainer.is_global_zero or folder is None:
         return None
     return MediaLog(Path(folder), media_sinks(trainer.loggers), trainer.global_step, trainer.current_epoch)
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Let a file be written under a temporary name of the same suffix, then rename it."""
-    part = path.with_suffix(f".part{path.suffix}")
-    yield part
-    os.replace(part, path)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 # Modules of this package; each has add_arguments(parser) and run(arguments) -> exit status.
-SUBCOMMANDS = ("prepare", "shard", "sweep", "probe", "export", "enhance", "live")
+SUBCOMMANDS = ("prepare", "shard", "sweep", "probe", "export", "enhance", "live", "dashboard")
 PASSING_ON = {"sweep", "probe"}  # these hand what follows `--` to another command
 
 

@@ -60,6 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "checkpoints",
     },
     "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
+    "commands.dashboard": {"reports"},
     "commands.enhance": {"checkpoints", "probes.deployment", "streaming", "reports"},
     "commands.enhance_files": {"streaming", "reports.enhanced"},
     "commands.enhance_network": {"checkpoints", "streaming"},

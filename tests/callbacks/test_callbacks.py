@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
 from networks.mask_statistics import count_runs
+from probes.deployment import ProbeBank
 from probes.tasks import ProbeTask
 
 FRAMES, SAMPLES = 51, 50 * 256
@@ -44,6 +46,7 @@ def trainer(folder: Path, **state: Any) -> Any:
         "is_global_zero": True,
         "log_dir": str(folder),
         "loggers": [],
+        "checkpoint_callbacks": [],
         "global_step": 0,
     }
     return SimpleNamespace(**fields | state)
@@ -85,6 +88,20 @@ def test_probing_finds_a_planted_channel_and_nothing_else(tmp_path: Path) -> Non
     assert found["probes/vad/constant_features"] == 2
     assert 0 < found["cost/probing_share_of_epoch"] <= 1
     assert (tmp_path / "figures" / "overview.png").is_file()
+    with (tmp_path / "tables" / "probes.csv").open(newline="") as file:
+        table = {(row["features"], row["metric"]): row for row in csv.DictReader(file)}
+    row = table["masks", "balanced_accuracy"]
+    assert float(row["low"]) <= float(row["score"]) <= float(row["high"])
+    assert float(row["score"]) == pytest.approx(found["probes/vad/balanced_accuracy"])
+    assert float(row["chance"]) == 0.5
+    assert row["utterances"] == "16"
+    assert {features for features, _ in table} == {"masks", "log_magnitude", "log_energy"}
+    bank = ProbeBank.load(tmp_path / "checkpoints" / "last.probes.safetensors")
+    assert (bank.blocks, bank.channels, set(bank.probes)) == (3, 6, {"vad"})
+    outputs, data = batch(torch.Generator().manual_seed(9), planted=True)
+    masks = outputs["enhancement"].channel_masks[0].reshape(18, FRAMES).T.bool().numpy()
+    answers = bank.probes["vad"].predict(masks) > bank.probes["vad"].threshold
+    assert (answers == data["targets"]["vad"][0].bool().numpy()).mean() > 0.98
     assert abs(probe(tmp_path, planted=False)["probes/vad/balanced_accuracy"] - 0.5) < 0.1
 
 
@@ -102,7 +119,7 @@ def test_details_are_drawn_every_n_epochs_and_in_the_last(
 ) -> None:
     module, generator = Logged(), torch.Generator().manual_seed(0)
     tasks = [ProbeTask("vad", "binary"), ProbeTask("noise_class", "category", per_utterance=True)]
-    callback = MaskProbing(tasks, controls=False, logistic_rows=500, details_every_n_epochs=every)
+    callback = MaskProbing(tasks, controls=False, logistic_rows=500, details_every_n_epochs=every, embedding_frames=40)
     run = trainer(tmp_path, **state)
     callback.on_validation_epoch_start(run, module)
     for loader in (0, 1):
@@ -112,7 +129,7 @@ def test_details_are_drawn_every_n_epochs_and_in_the_last(
         callback.on_validation_batch_end(run, module, outputs, data, 0, loader)
     callback.on_validation_epoch_end(run, module)
     names = {path.stem for path in (tmp_path / "figures").iterdir()}
-    details = {"scores", "calibration", "confusion_noise_class", "coefficients"}
+    details = {"scores", "calibration", "confusion_noise_class", "coefficients", "embedding"}
     assert names == {"overview"} | (details if drawn else set())
     assert callback._class_names == {"noise_class": {0: "rain", 1: "wind"}}
 
@@ -159,6 +176,11 @@ def test_gate_statistics_count_what_the_masks_hold(tmp_path: Path) -> None:
     assert module.logged["cost/weight_bytes_per_frame"] == pytest.approx(4 * float(read.mean()))
     assert module.logged["cost/weight_bytes_per_frame_dense"] == 4 * weights.dense
     assert module.logged["gates/dwell_on_frames"] == pytest.approx(count_runs(every).dwell_on)
+    switches = every[..., 1:] != every[..., :-1]
+    assert module.logged["gates/switch_rate"] == pytest.approx(float(switches.float().mean()))
+    assert module.logged["gates/switch_rate/block02"] == pytest.approx(float(switches[:, 2].float().mean()))
+    assert module.logged["gates/constant/block00"] == pytest.approx(2 / 6)
+    assert module.logged["gates/constant/block01"] == 0
     assert module.logged["gates/always_on"] == pytest.approx(1 / 18)
     assert module.logged["gates/always_off"] == pytest.approx(1 / 18)
     assert module.logged["cost/macs_per_frame"] == pytest.approx(float(macs.mean()))
@@ -169,6 +191,13 @@ def test_gate_statistics_count_what_the_masks_hold(tmp_path: Path) -> None:
 def test_probing_refuses_numbers_by_name(name: str) -> None:
     with pytest.raises(ValueError, match=name):
         MaskProbing([ProbeTask("vad", "binary")], **{name: 0})
+
+
+@pytest.mark.parametrize("name", ["embedding_frames", "interval_resamples"])
+def test_probing_takes_zero_for_what_can_be_left_out(name: str) -> None:
+    MaskProbing([ProbeTask("vad", "binary")], **{name: 0})
+    with pytest.raises(ValueError, match=name):
+        MaskProbing([ProbeTask("vad", "binary")], **{name: -1})
 
 
 def test_a_network_without_gates_is_not_probed_and_says_so_once(

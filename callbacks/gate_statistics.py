@@ -20,12 +20,12 @@ BYTES_PER_WEIGHT = 4  # float32
 class GateStatistics(EvaluationCallback):
     """Collects the masks of the scored validation or test mixtures and logs their statistics at the end.
 
-    Logged: ``gates/utilization``, ``gates/utilization/blockNN``, ``gates/always_on``, ``gates/always_off``,
-    ``gates/constant`` (shares of channels; the last also per block), ``gates/dwell_on_frames``,
-    ``gates/dwell_off_frames`` (mean length of the runs in which a channel stays as it is), ``gates/switch_rate`` (share
-    of the frames in which a channel is not what it was in the frame before; also per block), ``cost/macs_per_frame``, ``cost/weight_bytes_per_frame`` (float32 weights
-    that a frame reads), both with ``_p05`` and ``_p95`` over frames and ``_dense``, and ``cost/macs_saved`` (share of
-    the dense network, gates included).
+    Logged: ``gates/utilization``, ``gates/always_on``, ``gates/always_off``, ``gates/constant`` (shares of channels),
+    ``gates/dwell_on_frames``, ``gates/dwell_off_frames`` (mean length of the runs in which a channel stays as it is),
+    ``gates/switch_rate`` (share of the frames in which a channel is not what it was in the frame before); utilization,
+    constant and switch rate also as ``.../blockNN``. ``cost/macs_per_frame``, ``cost/weight_bytes_per_frame`` (float32
+    weights that a frame reads), both with ``_p05`` and ``_p95`` over frames and ``_dense``, and ``cost/macs_saved``
+    (share of the dense network, gates included).
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -233,7 +232,7 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         module = enhancement_module(pl_module)
         provenance = {
             "run": str(log.folder),
-            "step": str(log.step),
+            "steps": str(trainer.global_step),
             "scores": "; ".join(f"{row['task']} {row['metric']} {row['score']:.3f}" for row in self._rows["masks"]),
         }
         bank = probe_bank(self._suites["masks"], module.network, module.stft.grid, self._class_names, provenance)

@@ -16,6 +16,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import soundfile
 from lightning.pytorch import Trainer
+from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -36,7 +37,7 @@ class MediaLog:
     Args:
         folder: of the run.
         sinks: loggers that take media.
-        step: optimiser steps done.
+        step: optimiser step, counted as that of scalars.
         epoch: finished or running.
     """
 
@@ -144,4 +145,6 @@ def media_log(trainer: Trainer) -> MediaLog | None:
     folder = trainer.log_dir  # asks all ranks
     if trainer.sanity_checking or not trainer.is_global_zero or folder is None:
         return None
-    return MediaLog(Path(folder), media_sinks(trainer.loggers), trainer.global_step, trainer.current_epoch)
+    # Lightning counts the scalars of a validation to the last step before it; media stand beside them.
+    step = trainer.global_step - 1 if trainer.state.fn == TrainerFn.FITTING else trainer.global_step
+    return MediaLog(Path(folder), media_sinks(trainer.loggers), max(0, step), trainer.current_epoch)

@@ -19,13 +19,13 @@ from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancemen
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.gate_health import QUANTILES, GateMargins, gate_margins
-from reports.mixture_figures import draw_masks, draw_spectrograms
 from reports.margin_figure import draw_margins
+from reports.mixture_figures import draw_masks, draw_spectrograms
 
 
 @dataclass(frozen=True)
 class _Kept:
-    """One mixture: waveforms of shape (sample,), masks of shape (block, channel, frame), spectrum (frequency, frame)."""
+    """One mixture: waveforms (sample,), masks (block, channel, frame), spectrum (frequency, frame)."""
 
     sounds: dict[str, NDArray[np.float32]]
     channel_masks: NDArray[np.bool_]
@@ -38,8 +38,8 @@ class MixtureMedia(EvaluationCallback, TimedLogging):
     Every ``every_n_epochs`` epochs and in the last validation: ``audio/noisy``, ``audio/enhanced`` and
     ``audio/clean``; ``figures/spectrograms`` (the three of them), ``figures/channel_masks`` and
     ``figures/gate_margins``. In every validation, of the same mixtures: ``gates/margin/pNN``, percentiles of the
-    distance of the gates' logits from their threshold in standard deviations, and ``gates/near_threshold``, the share of
-    decisions within a tenth of one.
+    distance of the gates' logits from their threshold in standard deviations, and ``gates/near_threshold``, the share
+    of decisions within a tenth of one.
 
     Args:
         mixtures: positions among the scored mixtures, from 0; those beyond the last one are left out.

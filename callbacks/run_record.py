@@ -53,7 +53,11 @@ class RunRecord(Callback):
         if log is None or not self.artifacts or judged is None or not Path(judged.best_model_path).is_file():
             return
         score = judged.best_model_score
-        about = {"monitor": judged.monitor, "score": None if score is None else float(score), "steps": log.step}
+        about = {
+            "monitor": judged.monitor,
+            "score": None if score is None else float(score),
+            "steps": trainer.global_step,
+        }
         log.artifact("model", [Path(judged.best_model_path)], about)
         folder = checkpoint_folder(trainer, log.folder)
         probes = [folder / name for name in (BEST, LAST) if (folder / name).is_file()]

@@ -23,8 +23,8 @@ class Panel:
     Attributes:
         title: above it.
         keys: that it shows.
-        pattern: regular expression of the keys of a line panel, in place of ``keys``, where their number is open (targets,
-            blocks); it matches whole keys.
+        pattern: regular expression of the keys of a line panel, in place of ``keys``, where their number is open
+            (targets, blocks); it matches whole keys.
         kind: of the panel: curves, newest value, pictures and sound, or table.
         log_scale: of the values.
         per_row: columns of a media panel.
@@ -62,7 +62,7 @@ def _media(title: str, *keys: str, per_row: int = 1) -> Panel:
 SECTIONS = (
     Section(
         "overview",
-        "Does it enhance, at what cost, and what do its masks know? One picture of one mixture, and the numbers to watch.",
+        "Does it enhance, at what cost, and what do its masks know? One mixture in pictures, and the numbers to watch.",
         (
             Panel("SI-SDR gain in dB", ("val/si_sdr_gain_db",)),
             Panel("Share of channels computed", ("gates/utilization",), kind="scalar"),
@@ -92,7 +92,9 @@ SECTIONS = (
         (
             Panel("SI-SDR in dB", ("val/si_sdr_db", "val/si_sdr_noisy_db")),
             Panel("Gain in SI-SDR, dB", ("val/si_sdr_gain_db",)),
-            Panel("Parts of the enhancement loss", pattern=r"val/(spectral|multi_resolution|si_sdr|metric)_loss"),
+            Panel(
+                "Parts of the enhancement loss", pattern=r"(train|val)/(spectral|multi_resolution|si_sdr|metric)_loss"
+            ),
         ),
     ),
     Section(

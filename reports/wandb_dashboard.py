@@ -80,7 +80,7 @@ def build_report(sections: Sequence[Section], entity: str, project: str, online:
         sections: in order.
         entity: user or team.
         project: of the runs.
-        online: name the project in the sets of runs, which looks it up; without, they are those of the report's project.
+        online: name the project in the sets of runs, which looks it up; else they are those of the report's project.
     """
     import wandb_workspaces.reports.v2 as wr
 

@@ -49,7 +49,7 @@ def deploy(
     if probe is None or getattr(probe, "single_class_", False):
         return None
     if task.kind == "category":
-        return deployable(fitted, columns, class_names(data, task, probe.classes_))  # type: ignore[union-attr]
+        return deployable(fitted, columns, class_names(data, task, probe.classes_))
     if task.kind == "binary":
         labels = task.encode(rows.targets[task.target])
         probability = posterior_of(probe, rows, np.array([0, 1]))[:, 1]

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
 
 from callbacks.media_log import MediaLog, media_log
@@ -29,6 +30,7 @@ def picture() -> Figure:
 
 def trainer(folder: Path, **state: Any) -> Any:
     fields = {"log_dir": str(folder), "sanity_checking": False, "is_global_zero": True, "loggers": []}
+    fields |= {"state": SimpleNamespace(fn=TrainerFn.FITTING)}
     return SimpleNamespace(**fields | {"global_step": 7, "current_epoch": 1} | state)
 
 
@@ -43,7 +45,9 @@ def log_everything(log: MediaLog) -> None:
 @pytest.mark.parametrize("state", [{"is_global_zero": False}, {"sanity_checking": True}, {"log_dir": None}])
 def test_nothing_is_written_where_nothing_should_be(state: dict[str, Any], tmp_path: Path) -> None:
     assert media_log(trainer(tmp_path, **state)) is None
-    assert media_log(trainer(tmp_path)) is not None
+    log = media_log(trainer(tmp_path))
+    assert log is not None
+    assert (log.folder, log.step, log.epoch) == (tmp_path, 6, 1)  # as Lightning counts the scalars of a validation
 
 
 def test_a_run_without_other_loggers_has_everything_as_files(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def main() -> None:
     module = Silent(ConvFSENet(), FrameGrid())
     clean, noise = 0.1 * torch.randn(2, max(3, options.batch), 64000)
     batch = {"noisy": clean + noise, "clean": clean}
-    step, parts = training_step(module, {name: value[: options.batch] for name, value in batch.items()}), {}
+    step = training_step(module, {name: value[: options.batch] for name, value in batch.items()})
     parts = network_parts(module)
     step()
     times: dict[str, list[float]] = {}

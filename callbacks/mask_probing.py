@@ -87,7 +87,7 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         controls: bool = True,
         figures: bool = True,
         details_every_n_epochs: int | None = 4,
-        embedding_frames: int = 800,
+        embedding_frames: int = 400,
         interval_resamples: int = 200,
         seed: int = 0,
     ) -> None:

@@ -18,6 +18,7 @@ from reports.probing.score_figures import draw_scores
 
 MASKS = "masks"
 PROTOCOL = "unseen_recordings"
+EMBEDDING_ITERATIONS = 500  # half of what a study takes: the map hardly changes, and training waits for it
 
 
 def probe_figures(
@@ -67,7 +68,7 @@ def _embedding(
     suite: ProbeSuite, class_names: Mapping[str, Mapping[int, str]], frames: int, seed: int
 ) -> list[EmbeddingPoint]:
     """Lay out scored frames, with every target that is probed; classes by name, of tasks named as their target."""
-    points, rows = embed_rows(suite.score_rows, frames, seed)
+    points, rows = embed_rows(suite.score_rows, frames, seed, EMBEDDING_ITERATIONS)
     targets: dict[str, list[float | str]] = {}
     for name in dict.fromkeys(task.target for task in suite.tasks):
         values, known = rows.targets[name].tolist(), class_names.get(name)

@@ -13,13 +13,14 @@ FEWEST_POINTS = 4
 PCA_DIMENSIONS = 50  # before t-SNE, as its authors do: less noise and time
 
 
-def embed_rows(rows: FrameRows, count: int, seed: int) -> tuple[NDArray[np.float64], FrameRows]:
+def embed_rows(rows: FrameRows, count: int, seed: int, iterations: int = 1000) -> tuple[NDArray[np.float64], FrameRows]:
     """Lay out frames in the plane by t-SNE (van der Maaten and Hinton, 2008) of their features.
 
     Args:
         rows: frames.
         count: most frames that are drawn from them.
         seed: of the draw and of t-SNE.
+        iterations: of t-SNE, at least 250.
 
     Returns:
         Points, shape (point, 2), and the rows that they stand for, equal features once. Neither has rows if fewer than
@@ -36,5 +37,5 @@ def embed_rows(rows: FrameRows, count: int, seed: int) -> tuple[NDArray[np.float
     dimensions = min(PCA_DIMENSIONS, *features.shape)
     reduced = PCA(dimensions, svd_solver="randomized", random_state=seed).fit_transform(features)
     perplexity = min(30.0, (count - 1) / 3)
-    points = TSNE(perplexity=perplexity, init="pca", random_state=seed).fit_transform(reduced)
+    points = TSNE(perplexity=perplexity, init="pca", random_state=seed, max_iter=iterations).fit_transform(reduced)
     return np.asarray(points, dtype=np.float64), drawn

@@ -51,6 +51,8 @@ def configuration(folder: Path) -> dict[str, Any]:
         if callback["class_path"].endswith("MixtureMedia"):
             given |= {"mixtures": [0, 2], "every_n_epochs": 1}
     config["model"]["network"]["init_args"] |= {"residual_channels": 8, "channels": 24, "stacks": 1}
+    # the share that untrained gates are open: after four steps others are still shut in most frames
+    config["model"]["network"]["init_args"]["gate"]["target_utilization"] = 0.5
     data = config["data"]
     data["targets"] = [one for one in data["targets"] if one["class_path"].endswith(TARGETS)]
     data |= {"root": str(folder / "corpus"), "num_workers": 0, "batch_size": 6}

@@ -1,7 +1,7 @@
 """What logging costs beside training: gradient norms in a step, and the media of a validation.
 
-    python benchmarks/logging_cost.py                              # full-size network, batches of 12 x 4 s
-    python benchmarks/logging_cost.py --batch 4 --rounds 3         # shorter
+    python -m benchmarks.logging_cost                              # full-size network, batches of 12 x 4 s
+    python -m benchmarks.logging_cost --batch 4 --rounds 3         # shorter
 
 Training steps and everything that is logged take turns in every round of one process; times are medians of its time on
 one core, so that other work on the machine does not count. A step is taken to be ``--cores`` times as fast on so many,

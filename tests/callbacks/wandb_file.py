@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -50,6 +51,8 @@ def read_records(path: Path) -> Iterator[Any]:
             continue
         checksum, length, kind = HEADER.unpack_from(data, place)
         chunk = data[place + HEADER.size : place + HEADER.size + length]
+        if len(chunk) < length:  # still being written
+            return
         assert zlib.crc32(bytes([kind]) + chunk) == checksum
         parts = chunk if kind in (FULL, FIRST) else parts + chunk
         place += HEADER.size + length
@@ -74,6 +77,15 @@ def read_run(path: Path) -> OfflineRun:
             run.metrics.append(record.metric)
         elif kind == "exit":
             run.finished = True
+    return run
+
+
+def read_finished_run(path: Path, timeout_s: float = 60.0) -> OfflineRun:
+    """Read the file of a run of this process: the one that writes it may be some seconds behind."""
+    deadline = time.monotonic() + timeout_s
+    while not (run := read_run(path)).finished and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert run.finished, f"{path} was not finished in {timeout_s} s"
     return run
 
 

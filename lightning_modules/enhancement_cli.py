@@ -98,7 +98,7 @@ class EnhancementCLI(LightningCLI):
             TrainingInterrupted: instead of Lightning's exit, with the newest checkpoint.
         """
         saving = SaveOnInterrupt()
-        self.trainer.callbacks.insert(0, saving)
+        self.trainer.callbacks.insert(0, saving)  # type: ignore[attr-defined] # set by the trainer's connector
         try:
             super()._run_subcommand(subcommand)
         except SystemExit as stop:

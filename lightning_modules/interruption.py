@@ -31,9 +31,9 @@ class SaveOnInterrupt(Callback):
     """Turns the first Ctrl-C of a training into a checkpoint at the end of the step, and then an interruption.
 
     Weights, optimiser and the position in the data belong together at the end of a step only, so one that is under way
-    is finished, and so is a validation. A second Ctrl-C interrupts at once. The checkpoint replaces ``last.ckpt`` of the
-    run, from which a resumed training goes on inside the epoch. With several processes nothing is changed: they are not
-    in the same step when they hear of it.
+    is finished, and so is a validation. A second Ctrl-C interrupts at once. The checkpoint replaces ``last.ckpt`` of
+    the run, from which a resumed training goes on inside the epoch. With several processes nothing is changed: they are
+    not in the same step when they hear of it.
 
     Attributes:
         checkpoint: that was written, None before.
@@ -98,8 +98,8 @@ def resume_command(checkpoint: Path, arguments: Sequence[str]) -> str:
         arguments: that the interrupted process was started with, its program first.
 
     Example:
-        >>> resume_command(Path("runs/a/last.ckpt"), ["/bin/lightning", "fit", "--config", "a.yaml", "--ckpt_path=last"])
-        'lightning fit --config a.yaml --ckpt_path runs/a/last.ckpt'
+        >>> resume_command(Path("a/last.ckpt"), ["/bin/lightning", "fit", "--config", "a.yaml", "--ckpt_path=last"])
+        'lightning fit --config a.yaml --ckpt_path a/last.ckpt'
     """
     program, *given = arguments
     words = ["python", "-m", "lightning_modules.cli"] if program.endswith(".py") else [Path(program).name]

@@ -84,9 +84,8 @@ def test_a_training_that_nobody_stops_is_left_alone(tmp_path: Path, handler: Any
 def test_the_command_to_go_on_names_one_checkpoint() -> None:
     given = ["x/cli.py", "fit", "--config", "a b.yaml", "--ckpt_path", "old.ckpt", "--data.root", "/d"]
     words = shlex.split(resume_command(Path("new.ckpt"), given))
-    assert words == [
-        "python", "-m", "lightning_modules.cli", "fit", "--config", "a b.yaml", "--data.root", "/d", "--ckpt_path", "new.ckpt"
-    ]  # fmt: skip
+    assert words[:3] == ["python", "-m", "lightning_modules.cli"]
+    assert words[3:] == ["fit", "--config", "a b.yaml", "--data.root", "/d", "--ckpt_path", "new.ckpt"]
 
 
 @pytest.mark.slow

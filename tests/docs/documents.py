@@ -17,9 +17,7 @@ DOCUMENTS = [
     *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
-PROGRAMS = (
-    "make lightning dyncp python pip source wandb git apt ffmpeg arecord tensorboard export"
-).split()
+PROGRAMS = {"make", "lightning", "dyncp", "python", "pip", "source", "wandb", "git", "apt", "ffmpeg", "arecord"}
 COMMENT = re.compile(r"(?:^|\s)#.*$")
 ASSIGNMENT = re.compile(r"^[A-Z_]+=\S*$")
 

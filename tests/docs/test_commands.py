@@ -1,7 +1,7 @@
 """Every command of README.md, CONTRIBUTING.md and docs/*.md is run, or parsed by what it starts.
 
-A command whose option does not exist, whose file is missing, or that nobody here knows fails. What stands for a file of the
-reader is replaced by one of ours, by the tables below only.
+A command whose option does not exist, whose file is missing, or that nobody here knows fails. What stands for a file of
+the reader is replaced by one of ours, by the tables below only.
 """
 
 from __future__ import annotations

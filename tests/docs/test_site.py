@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from docs.generators.docstring_sections import rewritten as docstring
+from docs.generators import architecture_figure, reference_pages, repository_links
 from docs.generators.reference_pages import packages, public_modules
 from docs.generators.repository_links import rewritten
 
@@ -112,6 +114,16 @@ def test_links_to_the_repository_lead_to_pages() -> None:
     assert rewritten("[a](docs/gates.md)", "contributing.md", set()) == "[a](gates.md)"
 
 
+@pytest.mark.parametrize("module", [architecture_figure, reference_pages, repository_links])
+def test_examples_of_the_generators(module: ModuleType) -> None:
+    results = doctest.testmod(module)
+    assert results.attempted > 0
+    assert results.failed == 0
+
+
 def test_docstrings_are_rewritten_for_the_reference() -> None:
+    pytest.importorskip("griffe", reason="the extra docs is not installed")
+    from docs.generators.docstring_sections import rewritten as docstring
+
     assert docstring("A.\n\nExample:\n    >>> 1\n") == "A.\n\nExamples:\n    >>> 1\n"
     assert docstring("See :meth:`a.b`; an Example: none.") == "See `a.b`; an Example: none."

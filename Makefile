@@ -16,7 +16,7 @@
 #: PROJECT   project at W&B of dashboard (default: dyncp)
 #: JOBS      trainings of sweep at a time, which share the cores (default: 1)
 #: WORKERS   processes that share the tests, 0 for none (default: 2)
-#: ARGS      more arguments for the lightning command, pytest or `make lock`
+#: ARGS      more arguments for the lightning command, pytest, mkdocs or `make lock`
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= configs/quickstart.yaml
@@ -42,8 +42,8 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep probe enhance dashboard resume evaluate smoke lint format test lock clean distclean \
-	check-config check-root check-in
+.PHONY: help install train train-corpus sweep probe enhance dashboard resume evaluate smoke lint format test docs docs-serve \
+	lock clean distclean check-config check-root check-in
 
 help: ## Show this
 	@echo "Targets:"
@@ -97,8 +97,15 @@ format: install ## Rewrite the code in the project's format
 test: lint ## Run lint, the tests and the examples of the docstrings
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
 
-clean: ## Remove caches and build artefacts; keeps the environment, prepared targets and runs
-	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+docs: install ## Build the documentation into site/, and stop at dead links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
+	@echo "open site/index.html"
+
+docs-serve: install ## Show the documentation on http://127.0.0.1:8000 and rebuild it while you write
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs serve $(ARGS)
+
+clean: ## Remove caches, the built documentation and build artefacts; keeps the environment, prepared targets and runs
+	rm -rf build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
 	find . -path "./$(VENV)" -prune -o -path ./runs -prune -o -name __pycache__ -type d -exec rm -rf {} +
 
 distclean: clean ## Remove the environment and prepared targets (.cache) too; keeps runs
@@ -112,7 +119,7 @@ COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version
 lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
 	$(PIP) --require-hashes -r requirements-uv.lock
 	$(COMPILE) --extra wandb --extra tensorboard --extra stoi --extra shards --extra losses --extra dnsmos --extra estimators \
-		--extra stream --extra onnx --extra live --extra parquet --extra dev pyproject.toml -o requirements.lock
+		--extra stream --extra onnx --extra live --extra parquet --extra docs --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group uv -o requirements-uv.lock
 	$(COMPILE) --group pesq --constraint requirements.lock -o requirements-pesq.lock
 

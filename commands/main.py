@@ -1,4 +1,4 @@
-"""The dyncp command: what is to be done before and after training."""
+"""Prepare corpora, compare and probe trained networks, and enhance recordings with them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+
+EPILOG = """\
+`dyncp SUBCOMMAND --help` lists the options of a subcommand; `lightning` trains.
+Exit status: 0 done, 1 wrong input, 2 wrong command line, 130 stopped by Ctrl-C.
+
+    dyncp enhance noisy.wav clean.wav --properties properties.csv --plot overview.png"""
 
 # Modules of this package; each has add_arguments(parser) and run(arguments) -> exit status.
 SUBCOMMANDS = ("prepare", "shard", "sweep", "probe", "export", "enhance", "live", "dashboard")
@@ -18,8 +24,9 @@ def build_parser(only: str | None = None) -> argparse.ArgumentParser:
     Args:
         only: the one subcommand whose options are wanted, so that no other is imported; None adds all.
     """
-    parser = argparse.ArgumentParser(prog="dyncp", description=__doc__, allow_abbrev=False)
-    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    parser = argparse.ArgumentParser(prog="dyncp", description=__doc__, epilog=EPILOG, allow_abbrev=False)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND", title="subcommands")
     for name in SUBCOMMANDS if only is None else [only]:
         module = import_module(f"commands.{name}")
         title = (module.__doc__ or "").splitlines()[0]

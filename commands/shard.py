@@ -11,10 +11,18 @@ from datamodules.shards.writer import write_shards
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the subcommand."""
-    parser.add_argument("--root", type=Path, required=True, help="corpus folder with speech.csv and noise.csv")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the shards; a second run goes on there")
-    parser.add_argument("--shard-mb", type=float, default=256.0, help="wanted size of a shard in MiB (default: 256)")
-    parser.add_argument("--sample-rate", type=int, default=16000, help="Hz of all recordings (default: 16000)")
+    parser.add_argument(
+        "--root", type=Path, required=True, metavar="DIR", help="corpus folder with speech.csv and noise.csv"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for the shards; a second run goes on there"
+    )
+    parser.add_argument(
+        "--shard-mb", type=float, default=256.0, metavar="MB", help="wanted size of a shard in MiB (default: 256)"
+    )
+    parser.add_argument(
+        "--sample-rate", type=int, default=16000, metavar="HZ", help="Hz of all recordings (default: 16000)"
+    )
     parser.add_argument("--pitch", choices=("tiny", "full"), help="store CREPE's pitch tracks beside the speech (slow)")
     parser.add_argument(
         "--f0-range-hz",

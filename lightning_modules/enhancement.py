@@ -31,6 +31,7 @@ from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.stft import Stft
 
+SHOWN = ("enhancement_loss", "si_sdr_gain_db")  # beside the progress bar
 SCORED_LOADER = 0  # of validation and test; loader 1 holds the mixtures that probes are fitted on
 
 
@@ -154,7 +155,8 @@ class EnhancementModule(LightningModule):
         if self.joint_probes is not None:
             joint = self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
             losses = losses | joint | {"loss": losses["loss"] + self.joint_probes.weighted_sum(joint)}
-        self.log_dict({f"train/{name}": value.detach() for name, value in losses.items()}, batch_size=size)
+        for name, value in losses.items():
+            self.log(f"train/{name}", value.detach(), batch_size=size, prog_bar=name in SHOWN)
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         return losses["loss"]
@@ -186,14 +188,17 @@ class EnhancementModule(LightningModule):
         if stage == "val" and self.joint_probes is not None:
             # beside val/loss, by which the best checkpoint is chosen: it stays that of a training without heads
             scores |= self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
-        self.log_dict(
-            {f"{stage}/{name}": value for name, value in scores.items()},
-            batch_size=len(batch["noisy"]),
-            on_step=False,
-            on_epoch=True,
-            add_dataloader_idx=False,
-            sync_dist=True,
-        )
+        for name, value in scores.items():
+            self.log(
+                f"{stage}/{name}",
+                value,
+                batch_size=len(batch["noisy"]),
+                on_step=False,
+                on_epoch=True,
+                add_dataloader_idx=False,
+                sync_dist=True,
+                prog_bar=name in SHOWN,
+            )
         return enhancement
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int, dataloader_idx: int = 0) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import CSVLogger
 from datamodules.enhancement_data import EnhancementDataModule
 from lightning_modules.checkpoints import check_file, find_last_checkpoint
 from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.interruption import SaveOnInterrupt, TrainingInterrupted, last_checkpoint_path
 from networks.framing import FrameGrid
 
 
@@ -89,6 +90,22 @@ class EnhancementCLI(LightningCLI):
                 self.model.check_devices(self.trainer.world_size)  # before other processes are started
         except (ValueError, TypeError) as error:
             raise ConfigError(str(error)) from error
+
+    def _run_subcommand(self, subcommand: str) -> None:
+        """Run it; an interrupted training leaves a checkpoint.
+
+        Raises:
+            TrainingInterrupted: instead of Lightning's exit, with the newest checkpoint.
+        """
+        saving = SaveOnInterrupt()
+        self.trainer.callbacks.insert(0, saving)  # type: ignore[attr-defined] # set by the trainer's connector
+        try:
+            super()._run_subcommand(subcommand)
+        except SystemExit as stop:
+            if not isinstance(stop.__context__, KeyboardInterrupt):
+                raise
+            path = saving.checkpoint or last_checkpoint_path(self.trainer)
+            raise TrainingInterrupted(path if subcommand == "fit" and path.is_file() else None) from None
 
 
 class _ParsingCLI(EnhancementCLI):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -131,9 +131,13 @@ def draw_curves(series: Series) -> Figure:
 
 def main() -> None:
     """Draw the curves of a run: ``python -m reports.curves RUN_DIR OUT.png``."""
-    if len(sys.argv) != 3 or not (Path(sys.argv[1]) / "metrics.csv").is_file():
-        sys.exit("usage: python -m reports.curves RUN_DIR OUT.png   (a folder with metrics.csv)")
-    draw_curves(read_series(Path(sys.argv[1]))).savefig(sys.argv[2], dpi=110)
+    parser = argparse.ArgumentParser(prog="python -m reports.curves", description="Draw the training curves of a run.")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder with metrics.csv")
+    parser.add_argument("out", type=Path, metavar="OUT", help="figure: .png, .pdf or .svg")
+    options = parser.parse_args()
+    if not (options.run / "metrics.csv").is_file():
+        parser.error(f"no file '{options.run / 'metrics.csv'}'; expected the folder of a run")
+    draw_curves(read_series(options.run)).savefig(options.out, dpi=110)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -128,9 +128,12 @@ def markdown_summary(metrics: Mapping[str, float], stage: str) -> str:
 
 def main() -> None:
     """Print the Markdown summary of a run: ``python -m reports.summary RUN_DIR``."""
-    if len(sys.argv) != 2 or not (Path(sys.argv[1]) / "summary.json").is_file():
-        sys.exit("usage: python -m reports.summary RUN_DIR   (a folder with summary.json)")
-    summary = json.loads((Path(sys.argv[1]) / "summary.json").read_text())
+    parser = argparse.ArgumentParser(prog="python -m reports.summary", description="Print the scores of a run.")
+    parser.add_argument("run", type=Path, metavar="RUN_DIR", help="folder with summary.json")
+    path = parser.parse_args().run / "summary.json"
+    if not path.is_file():
+        parser.error(f"no file '{path}'; expected the folder of a finished run")
+    summary = json.loads(path.read_text())
     print(markdown_summary(summary["metrics"], summary["stage"]))
 
 

@@ -43,6 +43,7 @@ def test_locks_satisfy_the_project(project: dict[str, Any]) -> None:
         "requirements.lock": [
             *project["project"]["dependencies"],
             *extras["wandb"],
+            *extras["tensorboard"],
             *extras["stoi"],
             *extras["shards"],
             *extras["losses"],
@@ -52,6 +53,7 @@ def test_locks_satisfy_the_project(project: dict[str, Any]) -> None:
             *extras["onnx"],
             *extras["live"],
             *extras["parquet"],
+            *extras["docs"],
             *extras["dev"],
         ],
         "requirements-pesq.lock": [*extras["pesq"], *project["dependency-groups"]["pesq"]],

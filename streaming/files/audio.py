@@ -48,7 +48,8 @@ class AudioSource:
         sample_rate: Hz.
         channels: channels.
         num_samples: samples of a channel, as the header says.
-        container, subtype: in libsndfile's words.
+        container: in libsndfile's words.
+        subtype: of its samples, in the same words.
 
     Raises:
         AudioFileError: if the file cannot be opened.
@@ -112,7 +113,8 @@ class AudioSink:
         path: file to be written; its folder is made.
         sample_rate: Hz.
         channels: channels.
-        container, subtype: in libsndfile's words.
+        container: in libsndfile's words.
+        subtype: of its samples, in the same words.
 
     Attributes:
         clipped: values so far that exceeded full scale and were limited.

@@ -111,9 +111,11 @@ def test_the_command_prints_the_summary_of_a_run(
 
 @pytest.mark.parametrize("arguments", [[], ["no_such_run"], ["a", "b"]])
 def test_the_command_refuses_what_is_not_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["summary", *arguments])
-    with pytest.raises(SystemExit, match=r"usage: python -m reports\.summary RUN_DIR"):
+    with pytest.raises(SystemExit) as stopped:
         main()
+    assert stopped.value.code == 2
+    assert "usage: python -m reports.summary [-h] RUN_DIR" in capsys.readouterr().err

@@ -12,6 +12,7 @@
 #: ROOT      corpus folder of train-corpus, sweep and probe, the one with speech.csv
 #: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
 #: OUT       folder of sweep (default: runs/sweep) and probe (default: runs/probing); file or folder of enhance
+#: RUN       run of report, runs/NAME for its newest version (default: runs/quickstart)
 #: ENTITY    user or team at W&B of dashboard; without, its specification is only checked and written
 #: PROJECT   project at W&B of dashboard (default: dyncp)
 #: JOBS      trainings of sweep at a time, which share the cores (default: 1)
@@ -20,6 +21,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 CONFIG ?= configs/quickstart.yaml
+RUN ?= runs/quickstart
 CKPT ?= last
 ROOT ?=
 IN ?=
@@ -42,7 +44,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep probe enhance dashboard resume evaluate smoke lint format test docs docs-serve \
+.PHONY: help install train train-corpus sweep probe enhance report dashboard resume evaluate smoke lint format test docs docs-serve \
 	lock clean distclean check-config check-root check-in
 
 help: ## Show this
@@ -71,6 +73,9 @@ enhance: CKPT =
 enhance: OUT = enhanced
 enhance: check-in install ## Enhance recordings, and write down what is heard: make enhance IN=noisy.wav OUT=clean.wav
 	$(BIN)/dyncp enhance "$(IN)" "$(OUT)" $(if $(CKPT),--checkpoint "$(CKPT)") $(ARGS)
+
+report: install ## Put a run on one page: make report RUN=runs/corpus
+	$(BIN)/dyncp report "$(RUN)" $(ARGS)
 
 dashboard: OUT = dashboard.json
 dashboard: install ## Build the W&B dashboard: make dashboard ENTITY=you PROJECT=dyncp
@@ -119,7 +124,7 @@ COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version
 lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
 	$(PIP) --require-hashes -r requirements-uv.lock
 	$(COMPILE) --extra wandb --extra tensorboard --extra stoi --extra shards --extra losses --extra dnsmos --extra estimators \
-		--extra stream --extra onnx --extra live --extra parquet --extra docs --extra dev pyproject.toml -o requirements.lock
+		--extra stream --extra onnx --extra live --extra parquet --extra report --extra docs --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group uv -o requirements-uv.lock
 	$(COMPILE) --group pesq --constraint requirements.lock -o requirements-pesq.lock
 

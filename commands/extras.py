@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-EXTRA_OF_PACKAGE = {"numba": "stream", "llvmlite": "stream", "soxr": "stream", "onnx": "onnx", "onnxruntime": "onnx"}
+EXTRA_OF_PACKAGE = {
+    "numba": "stream",
+    "llvmlite": "stream",
+    "soxr": "stream",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
+    "plotly": "report",
+}
 
 
 @contextmanager

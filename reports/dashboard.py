@@ -27,6 +27,7 @@ class Panel:
             (targets, blocks); it matches whole keys.
         kind: of the panel: curves, newest value, pictures and sound, or table.
         log_scale: of the values.
+        floor: values further below say no more than this one, and would flatten all others.
         per_row: columns of a media panel.
     """
 
@@ -35,6 +36,7 @@ class Panel:
     pattern: str | None = None
     kind: PanelKind = "line"
     log_scale: bool = False
+    floor: float | None = None
     per_row: int = 1
 
 
@@ -147,11 +149,11 @@ SECTIONS = (
         (
             Panel("Scores with controls and intervals", ("tables/probes",), kind="table"),
             Panel("Balanced accuracy", pattern=r"probes/[^/]+/balanced_accuracy"),
-            Panel("R2", pattern=r"probes/[^/]+/r2"),
+            Panel("R2", pattern=r"probes/[^/]+/r2", floor=-0.3),
             Panel("Accuracy over whole utterances", pattern=r"probes/[^/]+/utterance_accuracy"),
             Panel("Shuffled labels: balanced accuracy", pattern=r"probes/[^/]+/balanced_accuracy_shuffled"),
             Panel("Without the network: balanced accuracy", pattern=r"controls/[^/]+/[^/]+/balanced_accuracy"),
-            Panel("Without the network: R2", pattern=r"controls/[^/]+/[^/]+/r2"),
+            Panel("Without the network: R2", pattern=r"controls/[^/]+/[^/]+/r2", floor=-0.3),
             _media("Weights of the probes", "figures/coefficients"),
             _media("Map of the masks (t-SNE)", "figures/embedding"),
             _media("Confusion of noise classes", "figures/confusion_noise_class"),
@@ -207,11 +209,27 @@ def sections_for(keys: Collection[str], sections: tuple[Section, ...] = SECTIONS
     return tuple(kept)
 
 
+def media_files(run_dir: Path, key: str) -> dict[str, Path]:
+    """Return the files of a medium in the folder of a run, by caption.
+
+    Args:
+        run_dir: of the run.
+        key: as it was logged; its files are named after it (``callbacks/media_log.py``).
+    """
+    place = run_dir / key
+    found = {}
+    for path in sorted(place.parent.glob(f"{place.name}*.*")):
+        rest = path.stem.removeprefix(place.name)
+        if not rest or rest.startswith("_"):
+            found[rest.removeprefix("_")] = path
+    return found
+
+
 def logged_keys(run_dir: Path) -> set[str]:
     """Return what a run has logged, from the files in its folder.
 
     Args:
-        run_dir: with ``metrics.csv``; media are files named after their keys (``callbacks/media_log.py``).
+        run_dir: with ``metrics.csv``, and media under their keys.
 
     Raises:
         FileNotFoundError: if there is no ``metrics.csv``.
@@ -221,8 +239,4 @@ def logged_keys(run_dir: Path) -> set[str]:
     with (run_dir / "metrics.csv").open(newline="", encoding="utf-8") as file:
         found = set(next(csv.reader(file), ()))
     media = [panel for section in SECTIONS for panel in section.panels if panel.kind in ("media", "table")]
-    for key in {key for panel in media for key in panel.keys}:
-        place = run_dir / key
-        if any(path.stem == place.name or path.stem.startswith(place.name + "_") for path in place.parent.glob("*.*")):
-            found.add(key)
-    return found
+    return found | {key for panel in media for key in panel.keys if media_files(run_dir, key)}

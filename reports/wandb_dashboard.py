@@ -47,6 +47,7 @@ def _panel(panel: Panel, layout: Any = None) -> Any:
         y=list(panel.keys),
         metric_regex=pattern,
         log_y=panel.log_scale or None,
+        range_y=(panel.floor, None),
         title_x="optimiser steps",
         **placed,
     )

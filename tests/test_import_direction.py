@@ -68,6 +68,7 @@ ALLOWED: dict[str, set[str]] = {
     "commands.export": {"checkpoints", "probes.deployment", "streaming", "reports"},
     "commands.live": {"checkpoints", "probes.deployment", "streaming", "reports"},
     "commands.probe": {"lightning_modules", "probing", "reports.probing"},
+    "commands.report": {"reports.run"},
     "commands.sweep": {"lightning_modules.enhancement_cli", "reports.sweep", "sweeps"},
 }
 # What runs a trained network, and must start quickly.

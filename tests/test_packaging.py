@@ -53,6 +53,7 @@ def test_locks_satisfy_the_project(project: dict[str, Any]) -> None:
             *extras["onnx"],
             *extras["live"],
             *extras["parquet"],
+            *extras["report"],
             *extras["docs"],
             *extras["dev"],
         ],

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
-import mimetypes
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import soundfile
-from jinja2 import Environment, StrictUndefined
 
+from reports.pages.embedding import DASH, number_text, picture_url, sound_url
+from reports.pages.templates import render_page
 from reports.probing.drawing import FIGURES, SECTIONS, Drawing, drawings
 from reports.probing.marks import headline_pairs, metric_title, task_title
 from reports.probing.meta import META, Example, MetaError, ReportMeta, read_meta
@@ -22,12 +19,11 @@ from reports.probing.replacing import replacing
 from reports.probing.rows import TABLES, ScoreEntry
 from reports.probing.tables import read_tables, records
 
-PAGE, TEMPLATE = "report.html", "report.html.jinja"
+PAGE, TEMPLATE = "report.html", "study.html.jinja"
 LARGEST_SVG = 1_500_000  # bytes; a larger one is shown as PNG
 MOST_ROWS = 1500  # of a table in the page; the rest is in its file
 BESIDE = {"log_magnitude": "log-magnitude", "log_energy": "log-energy", "untrained_masks": "untrained masks"}
 SOUNDS = ("noisy", "enhanced", "clean")
-DASH = "-"
 Cells = list[str]
 
 
@@ -71,32 +67,6 @@ class ShownSection:
     note: str
     figures: list[ShownFigure]
     tables: list[ShownTable]
-
-
-def data_url(content: bytes, kind: str) -> str:
-    """Return bytes as the address of something that is inside the page.
-
-    Example:
-        >>> data_url(b"abc", "image/png")
-        'data:image/png;base64,YWJj'
-    """
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
-
-
-def number_text(value: Any) -> str:
-    """Return a cell as it is read: four significant digits, a dash where nothing is known.
-
-    Example:
-        >>> [number_text(value) for value in (0.123456, float("nan"), None, True, 22600, "rain")]
-        ['0.1235', '-', '-', 'yes', '22600', 'rain']
-    """
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return DASH
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:.0f}" if abs(value) >= 1e4 and value.is_integer() else f"{value:.4g}"
-    return str(value)
 
 
 def interval_text(row: ScoreEntry | None) -> str:
@@ -143,8 +113,8 @@ def figure_source(folder: Path, name: str) -> str | None:
     """Return a figure as a data URL: SVG unless it is missing or large, else PNG; None without either."""
     svg, png = (folder / FIGURES / f"{name}{suffix}" for suffix in (".svg", ".png"))
     if svg.is_file() and (svg.stat().st_size <= LARGEST_SVG or not png.is_file()):
-        return data_url(svg.read_bytes(), "image/svg+xml")
-    return data_url(png.read_bytes(), "image/png") if png.is_file() else None
+        return picture_url(svg)
+    return picture_url(png) if png.is_file() else None
 
 
 def shown_table(name: str, rows: Sequence[Any]) -> ShownTable:
@@ -154,16 +124,6 @@ def shown_table(name: str, rows: Sequence[Any]) -> ShownTable:
     numeric = [not any(isinstance(row[column], (str, bool)) for row in cells) for column in columns]
     texts = [[number_text(value) for value in row.values()] for row in cells]
     return ShownTable(name, columns, numeric, texts, len(rows))
-
-
-def _audio(path: Path) -> str:
-    """Return a sound as a data URL; WAV files become 16-bit ones, which all browsers play."""
-    if path.suffix.lower() != ".wav" or soundfile.info(path).subtype == "PCM_16":
-        return data_url(path.read_bytes(), mimetypes.guess_type(path.name)[0] or "audio/flac")
-    samples, rate = soundfile.read(path)
-    buffer = io.BytesIO()
-    soundfile.write(buffer, samples, rate, format="WAV", subtype="PCM_16")
-    return data_url(buffer.getvalue(), "audio/wav")
 
 
 def shown_example(folder: Path, example: Example, place: int) -> ShownExample:
@@ -176,14 +136,12 @@ def shown_example(folder: Path, example: Example, place: int) -> ShownExample:
         path = getattr(example, name)
         if path and not (folder / path).is_file():
             raise MetaError(f"{folder / META}: examples[{place}].{name}: no such file: {folder / path}")
-    picture = folder / example.overview
-    kind = mimetypes.guess_type(picture.name)[0] or "image/png"
-    overview = data_url(picture.read_bytes(), kind) if example.overview else ""
+    overview = picture_url(folder / example.overview) if example.overview else ""
     sounds = {}
     for name in SOUNDS:
         if getattr(example, name):
             try:
-                sounds[name] = _audio(folder / getattr(example, name))
+                sounds[name] = sound_url(folder / getattr(example, name))
             except soundfile.SoundFileError as error:
                 raise MetaError(f"{folder / META}: examples[{place}].{name}: not a sound file: {error}") from error
     return ShownExample(example.title, example.truths, overview, sounds)
@@ -235,11 +193,10 @@ def render(folder: Path) -> str:
     """
     meta, tables = read_meta(folder), read_tables(folder)
     columns, headline = headline_table(tables.get("scores", []))
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    template = environment.from_string(files("reports.probing").joinpath(TEMPLATE).read_text(encoding="utf-8"))
     facts = {name: getattr(meta, name) for name in ("checkpoint", "config", "created")}
     facts = {{"config": "recipe"}.get(name, name): text for name, text in facts.items() if text}
-    return template.render(
+    return render_page(
+        TEMPLATE,
         title=meta.title,
         facts=facts | counts(tables.get("scores", [])),
         numbers={label: number_text(value) for label, value in meta.numbers.items()},

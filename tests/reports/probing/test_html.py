@@ -253,4 +253,4 @@ def test_meta_is_read_back(tmp_path: Path) -> None:
 
 def test_the_template_is_installed() -> None:
     text = (Path(__file__).parents[3] / "pyproject.toml").read_text()
-    assert re.search(r'"reports\.probing" = \["\*\.jinja"\]', text)
+    assert re.search(r'"reports\.pages" = \["\*\.jinja"\]', text)

@@ -1,0 +1,1 @@
+"""One page of one training: its curves, pictures, sound, tables and settings."""

@@ -19,17 +19,24 @@ COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#22
 def run_chain(run_dir: Path) -> list[Path]:
     """Return the folders of a run and of those that it was resumed from, oldest first.
 
+    A test or a validation by itself names a checkpoint too, and goes on with nothing.
+
     Args:
         run_dir: folder with ``metrics.csv`` and ``config.yaml``.
     """
     chain = [run_dir]
-    while (config := chain[0] / "config.yaml").is_file():
+    while _has_trained(chain[0]) and (config := chain[0] / "config.yaml").is_file():
         checkpoint = yaml.safe_load(config.read_text()).get("ckpt_path")
         previous = Path(checkpoint).parent.parent if checkpoint else None
         if previous is None or previous in chain or not (previous / "metrics.csv").is_file():
             break
         chain.insert(0, previous)
     return chain
+
+
+def _has_trained(run_dir: Path) -> bool:
+    with (run_dir / "metrics.csv").open(newline="", encoding="utf-8") as file:
+        return any(name.startswith("train/") for name in next(csv.reader(file), ()))
 
 
 def read_series(run_dir: Path) -> Series:

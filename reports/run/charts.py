@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,16 @@ from numpy.typing import NDArray
 from plotly import graph_objects as go
 from plotly.colors import sample_colorscale
 
-from reports.curves import COLORS, Series
+from reports.curves import Series
 from reports.dashboard import Panel, shown_keys
 
+# Of middle lightness, to be read on light and on dark paper: the first after Okabe and Ito, the second in order.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#888888")
+SHADES = ("#7A5CC7", "#3B78C4", "#2FA08F", "#A8931A", "#D0732A", "#C4403A")
 DASHES = ("solid", "dot", "dash", "dashdot")
 SMOOTHED_FROM, SMOOTHED_OVER = 200, 20  # single training steps are noisy: a running mean, over them in faint
 MOST_MARKERS = 40
+FEW_DECADES, MOST_TICKS = 2.5, 6  # of a logarithmic axis
 HEIGHT, LEGEND_ROW = 300, 19  # pixels
 
 
@@ -56,9 +61,9 @@ def running_mean(values: NDArray[np.float64], over: int = SMOOTHED_OVER) -> NDAr
 
 
 def _styles(keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Return a line style for each curve; blocks, which have an order, shade from dark to light."""
+    """Return a line style for each curve; blocks, which have an order, go through the shades."""
     if len(keys) > len(DASHES) and all("/block" in key for key in keys):
-        colors = sample_colorscale("Viridis", np.linspace(0.0, 0.9, len(keys)).tolist())
+        colors = sample_colorscale(list(SHADES), np.linspace(0.0, 1.0, len(keys)).tolist())
         return [{"color": color} for color in colors]
     return [
         {"color": COLORS[place % len(COLORS)], "dash": DASHES[place // len(COLORS) % len(DASHES)]}
@@ -91,6 +96,30 @@ def _traces(
     ]
 
 
+def log_ticks(low: float, high: float) -> dict[str, Any]:
+    """Return where a logarithmic axis has its numbers: at 1, 2 and 5 of every decade, or at decades if there are many.
+
+    Args:
+        low: least value, positive.
+        high: largest value.
+
+    Example:
+        >>> log_ticks(0.15, 0.6)["ticktext"]
+        ['0.1', '0.2', '0.5', '1']
+        >>> log_ticks(1e-8, 1.0)["ticktext"]
+        ['1e-08', '1e-06', '0.0001', '0.01', '1']
+    """
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    decades = range(first, last + 1)
+    if math.log10(high / low) < FEW_DECADES:
+        values = [
+            digit * 10.0**decade for decade in decades for digit in (1, 2, 5) if digit * 10.0**decade <= 10.0**last
+        ]
+    else:
+        values = [10.0**decade for decade in decades[:: math.ceil(len(decades) / MOST_TICKS)]]
+    return {"tickvals": values, "ticktext": [f"{value:g}" for value in values]}
+
+
 def line_chart(panel: Panel, series: Series) -> dict[str, Any] | None:
     """Draw a panel of curves over optimiser steps.
 
@@ -111,7 +140,8 @@ def line_chart(panel: Panel, series: Series) -> dict[str, Any] | None:
     values = np.concatenate([np.asarray(series[key][1], np.float64) for key in keys])
     finite = values[np.isfinite(values)]
     axis: dict[str, Any] = {"type": "log" if panel.log_scale and (finite > 0).all() and finite.size else "linear"}
-    axis |= {"exponentformat": "power", "dtick": "D2"} if axis["type"] == "log" else {"exponentformat": "SI"}
+    if axis["type"] == "log":
+        axis |= log_ticks(float(finite.min()), float(finite.max()))
     if panel.floor is not None and finite.size and finite.min() < panel.floor:
         top = max(finite.max(), 0.0)
         axis["range"] = [panel.floor, top + 0.05 * (top - panel.floor)]

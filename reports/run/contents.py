@@ -38,6 +38,7 @@ class RunContents:
         series: logged name to steps and values, of the whole chain.
         config: text of the resolved configuration, empty if there is none.
         summary: of a finished run, ``RunSummary``; empty if there is none.
+        checkpoint: that the run started from or tested, empty if there is none.
         facts: commit, packages and device, ``RunRecord``; empty if there are none.
         manifests: SHA-256 of the manifests of the data, by file; empty if unknown.
     """
@@ -47,6 +48,7 @@ class RunContents:
     series: Series
     config: str
     summary: Mapping[str, Any]
+    checkpoint: str
     facts: Mapping[str, Any]
     manifests: Mapping[str, str]
 
@@ -106,12 +108,14 @@ def read_run(folder: Path) -> RunContents:
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise RunError(f"{folder / METRICS}: expected numbers in columns, and a column 'step' ({error})") from error
     config = folder / CONFIG
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
     return RunContents(
         folder,
         tuple(chain),
         series,
-        config.read_text(encoding="utf-8") if config.is_file() else "",
+        text,
         _json(folder / SUMMARY),
+        (yaml.safe_load(text) or {}).get("ckpt_path") or "" if text else "",
         _json(folder / FACTS),
         _manifests(folder / HYPERPARAMETERS),
     )

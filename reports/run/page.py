@@ -175,9 +175,9 @@ def facts_of(run: RunContents) -> dict[str, str]:
     summary = run.summary
     steps = max((steps[-1] for steps, _ in run.series.values() if steps), default=0)
     found = {
-        "optimiser steps": str(summary["steps"]) if "steps" in summary else f"{steps}, no summary yet",
+        "optimiser steps": f"{steps}, no summary yet" if not summary else str(summary.get("steps") or ""),
         "parameters": f"{summary['parameters']:,}" if "parameters" in summary else "",
-        "resumed from": ", ".join(map(str, run.chain[:-1])),
+        "checkpoint it started from": run.checkpoint,
     }
     return {label: text for label, text in found.items() if text}
 

@@ -65,6 +65,7 @@ RUN_HERE = {
     ],
     "python -m reports.summary runs/quickstart/version_0": [],
     "python -m reports.curves runs/quickstart/version_0 curves.png": ["curves.png"],
+    "dyncp report runs/quickstart/version_0": ["runs/quickstart/version_0/report.html"],
 }  # fmt: skip
 FOUND = commands(DOCUMENTS)
 

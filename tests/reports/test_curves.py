@@ -27,6 +27,14 @@ def test_a_resumed_run_continues_the_curves_and_replaces_what_it_repeats(tmp_pat
     assert series["probes/vad/balanced_accuracy"] == ([9, 29], [0.7, 0.8])
 
 
+def test_a_test_goes_on_with_nothing(tmp_path: Path) -> None:
+    trained = write_run(tmp_path / "a", ["0,9,0.5,,,", "0,9,,0.6,0.7,0.1"])
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "metrics.csv").write_text("step,probes/vad/balanced_accuracy\n0,0.9\n")
+    (tmp_path / "b" / "config.yaml").write_text(f"ckpt_path: {trained}/checkpoints/last.ckpt\n")
+    assert read_series(tmp_path / "b") == {"probes/vad/balanced_accuracy": ([0], [0.9])}
+
+
 def test_the_figure_shows_losses_and_probes(tmp_path: Path) -> None:
     run = write_run(tmp_path / "a", ["0,9,0.5,,,", "0,9,,0.6,0.7,0.1", "1,19,,0.5,0.8,0.2"])
     figure = draw_curves(read_series(run))

@@ -55,7 +55,8 @@ class RunSummary(Callback):
             temporary = path.with_suffix(".part")
             temporary.write_text(json.dumps(summary, indent=1) + "\n")
             os.replace(temporary, path)
-            places["summary"] = str(path)
+            places["summary"] = _relative(str(path))
+            places["all of it on one page"] = f"dyncp report {_relative(trainer.log_dir)}"
         console = Console()
         print_summary(metrics, stage, places, console if console.is_terminal else Console(width=120))
 

@@ -36,6 +36,7 @@ from tests.docs.documents import DOCUMENTS, REPOSITORY, Command, blocks, command
 # Blocks that hold no commands, by the beginning of their first line.
 OTHER_BLOCKS = {
     "README.md": ["networks/ "],
+    "dashboards.md": ["log = media_log(trainer)"],
     "enhance.md": ["import pandas"],
     "extending.md": ["- {name: crest_db"],
     "gates.md": ["residual (128) ->"],

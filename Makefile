@@ -100,7 +100,7 @@ format: install ## Rewrite the code in the project's format
 	$(BIN)/ruff format .
 
 test: lint ## Run lint, the tests and the examples of the docstrings
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 docs: install ## Build the documentation into site/, and stop at dead links
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)

@@ -216,6 +216,7 @@ def test_a_permitted_import_is_no_violation(tmp_path: Path, file: str, line: str
     assert violations(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_importing_changes_no_global_state() -> None:
     found = [item for package in PACKAGES for item in modules(REPOSITORY, package)]
     imported = {target.split(".")[0] for name, path in found for target in imported_names(name, path)}

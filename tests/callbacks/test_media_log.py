@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+import wandb
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
 from lightning.pytorch.trainer.states import TrainerFn
 from matplotlib.figure import Figure
@@ -77,6 +78,7 @@ def test_a_table_keeps_the_rows_of_all_steps_and_drops_those_of_other_columns(tm
 
 
 def test_wandb_keeps_what_comes_with_an_earlier_step(tmp_path: Path) -> None:
+    wandb.finish()  # of a training in a test before, which this run would else go on with
     logger = WandbLogger(save_dir=tmp_path, offline=True, project="dyncp")
     for step in (10, 4):
         log_everything(MediaLog(tmp_path, media_sinks([logger]), step, 0))

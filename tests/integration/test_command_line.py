@@ -18,6 +18,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning_modules import cli, enhancement_cli
 from reports.quality_scores import read_table
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 SMALL_NETWORK = [
     "--model.network.init_args.residual_channels=16",
@@ -26,11 +27,17 @@ SMALL_NETWORK = [
 ]
 
 
-def settings(folder: Path, *more: str) -> list[str]:
-    """Return the arguments of a small run whose every file is in ``folder``."""
+def settings(folder: Path, *more: str, whole: bool = False) -> list[str]:
+    """Return the arguments of a small run whose every file is in ``folder``; a whole one draws and has controls."""
     config = yaml.safe_load((REPOSITORY / "configs" / "smoke.yaml").read_text())
     for logger in config["trainer"]["logger"]:
         logger["init_args"]["save_dir"] = str(folder / "runs")
+    for callback in () if whole else config["trainer"]["callbacks"]:
+        if callback["class_path"].endswith("MaskProbing"):
+            callback["init_args"] |= {"controls": False, "figures": False, "details_every_n_epochs": None}
+            callback["init_args"] |= {"interval_resamples": 0, "tasks": callback["init_args"]["tasks"][:3]}
+        if callback["class_path"].endswith("MixtureMedia"):
+            callback["init_args"] |= {"figures": False, "audio": False}
     for target in config["data"]["targets"]:
         if target["class_path"].endswith("Pitch"):
             target["init_args"]["cache_dir"] = str(folder / "pitch")
@@ -48,7 +55,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def finished(workspace: Path) -> subprocess.CompletedProcess[str]:
     """Run a training as a user does, and return what it printed."""
-    command = [sys.executable, "-m", "lightning_modules.cli", "fit", *settings(workspace)]
+    command = [sys.executable, "-m", "lightning_modules.cli", "fit", *settings(workspace, whole=True)]
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False, timeout=300)
 
 

@@ -16,8 +16,9 @@ import yaml
 
 from probes.deployment import ProbeBank
 from reports.dashboard import SECTIONS, Panel, logged_keys, sections_for, shown_keys
-from tests.callbacks.wandb_file import OfflineRun, read_run
+from tests.callbacks.wandb_file import OfflineRun, read_finished_run
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 ORDER = ["overview", "train", "enhancement", "gates", "cost", "probes", "media"]
 TARGETS = ("VoiceActivity", "Levels", "Labels")  # F0 takes longest to measure
@@ -71,7 +72,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
     assert done.returncode == 0, done.stderr[-3000:]
     (file,) = (folder / "runs" / "wandb").glob("offline-run-*/*.wandb")
     run = folder / "runs" / "smoke" / "version_0"
-    yield Trained(run, read_run(file), folder / "runs" / "tensorboard" / "version_0")
+    yield Trained(run, read_finished_run(file), folder / "runs" / "tensorboard" / "version_0")
 
 
 def scalars(run: OfflineRun) -> set[str]:

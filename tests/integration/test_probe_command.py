@@ -18,6 +18,7 @@ from lightning_modules import enhancement_cli
 from probes.deployment import ProbeBank
 from probing.sections import registry
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).resolve().parents[2]
 STUDY = {
     "split": "valid",

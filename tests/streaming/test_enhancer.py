@@ -43,6 +43,7 @@ def joined(chunks: list[Chunk]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return np.concatenate([chunk.samples for chunk in chunks]), np.concatenate(outputs, axis=1), np.concatenate(masks)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(
     lengths=strategies.lists(strategies.integers(0, 900), min_size=1, max_size=6).filter(any),

@@ -38,6 +38,12 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Build]:
         yield cache(lambda *files: enhancement_cli.run([f"--config={file}" for file in files], execute=False))
 
 
+@cache
+def resolved(run: enhancement_cli.EnhancementCLI) -> dict[tuple[str, ...], Any]:
+    """Return every value of the configuration of a run."""
+    return leaves(yaml.safe_load(run.parser.dump(run.config, skip_none=False)))
+
+
 def leaves(settings: Any, *keys: str) -> dict[tuple[str, ...], Any]:
     """Return every value that is no mapping, by the keys that lead to it."""
     if not isinstance(settings, Mapping):
@@ -68,8 +74,7 @@ def test_config_builds_what_it_says(config: Path, build: Build) -> None:
 def test_overlay_changes_what_it_says_and_nothing_else(overlay: Path, build: Build) -> None:
     name = overlay.relative_to(REPOSITORY).as_posix()
     assert f"lightning fit --config configs/corpus.yaml --config {name}" in overlay.read_text()
-    runs = build(BASE), build(BASE, overlay)
-    expected, got = (leaves(yaml.safe_load(run.parser.dump(run.config, skip_none=False))) for run in runs)
+    expected, got = resolved(build(BASE)), resolved(build(BASE, overlay))
     written = leaves(yaml.safe_load(overlay.read_text()))
     assert written
     objects = {place for place, value in written.items() if isinstance(value, list) and isinstance(value[0], dict)}

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_modules.interruption import SaveOnInterrupt, resume_command
-from tests.integration.test_command_line import logged, settings
+from tests.integration.test_command_line import in_process, logged, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -90,7 +90,7 @@ def test_the_command_to_go_on_names_one_checkpoint() -> None:
 
 
 @pytest.mark.slow
-def test_control_c_at_the_command_line(tmp_path: Path) -> None:
+def test_control_c_at_the_command_line(tmp_path: Path, handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stops a training as a terminal does, and follows what it prints."""
     arguments = settings(tmp_path, "--trainer.max_epochs=50", "--trainer.limit_val_batches=1")
     config = yaml.safe_load(Path(arguments[1]).read_text())
@@ -116,7 +116,6 @@ def test_control_c_at_the_command_line(tmp_path: Path) -> None:
     checkpoint = Path(words[words.index("--ckpt_path") + 1])
     step = torch.load(checkpoint, weights_only=True)["global_step"]
     again = [*words, f"--trainer.max_steps={step + 2}", "--trainer.max_epochs=-1"]
-    resumed = subprocess.run([*command, *again], cwd=REPOSITORY, capture_output=True, text=True, timeout=200)
-    assert resumed.returncode == 0, resumed.stderr[-3000:]
+    in_process("fit", *again, monkeypatch=monkeypatch)
     steps = [int(row["step"]) for row in logged(metrics.parents[1] / "version_1") if row["train/loss"]]
     assert steps[0] in (step, step - 1)

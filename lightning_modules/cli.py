@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 
@@ -15,9 +14,6 @@ def main() -> None:
     # Threads that wait for one another sleep instead of spinning. On cores that something else uses too (a data worker
     # is enough) spinning doubled the time of a training step. Torch's thread pool reads it once, when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Lightning recommends other products of its makers at every start.
-    announcements = logging.getLogger("lightning.pytorch.utilities.rank_zero")
-    announcements.addFilter(lambda record: "Tip:" not in record.getMessage())
     from datamodules.corpus import CorpusError
     from datamodules.shards.store import ShardError
     from lightning_modules.checkpoints import CheckpointError

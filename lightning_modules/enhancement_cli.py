@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,11 @@ def runs_folder(loggers: Any) -> Path:
     raise ConfigError("--ckpt_path last: trainer.logger has no CSVLogger, so the folder of the runs is unknown")
 
 
+def no_tip(record: logging.LogRecord) -> bool:
+    """Leave out what Lightning recommends at every start: other products of its makers."""
+    return "Tip:" not in record.getMessage()
+
+
 def run(args: ArgsType = None, execute: bool = True) -> EnhancementCLI:
     """Run a subcommand and return the CLI with its trainer, model and data.
 
@@ -175,6 +181,7 @@ def run(args: ArgsType = None, execute: bool = True) -> EnhancementCLI:
         CorpusError: if the corpus cannot be used.
         CheckpointError: if the checkpoint cannot be used.
     """
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(no_tip)  # added once, however often it is
     return EnhancementCLI(
         EnhancementModule,
         EnhancementDataModule,

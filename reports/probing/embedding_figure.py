@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from reports.probing.marks import CYCLE, MARKERS, SMALL, TASKS, TITLE, YELLOW, ordered, panels, task_title
 from reports.probing.rows import EmbeddingPoint
 
-TRUTHS = {"vad", "voicing"}
+NAMES = {"vad": ("no", "yes"), "voicing": ("no", "yes"), "speaker_sex": ("F", "M")}  # of the values 0 and 1
 CLASS_TARGETS = {"vad", "voicing", "noise_class", "speaker_sex", "speaker"}  # classes even where given as numbers
 UNITS = {"snr_db": "dB", "mixture_snr_db": "dB", "f0_hz": "Hz", "si_sdr_db": "dB"}
 UNITS |= {"speech_level_dbfs": "dBFS", "noise_level_dbfs": "dBFS"}
@@ -42,7 +42,7 @@ def draw_embedding(rows: Sequence[EmbeddingPoint]) -> Figure | None:
     for axis, name in zip(axes, names, strict=True):
         values = [row.targets.get(name, np.nan) for row in rows]
         if name in CLASS_TARGETS or any(isinstance(value, str) and value for value in values):
-            _classes(axis, at, class_names(values, truths=name in TRUTHS), size)
+            _classes(axis, at, class_names(values, NAMES.get(name, ())), size)
         else:
             _values(
                 axis, at, np.array([value or np.nan if isinstance(value, str) else value for value in values]), size
@@ -55,19 +55,20 @@ def draw_embedding(rows: Sequence[EmbeddingPoint]) -> Figure | None:
     return figure
 
 
-def class_names(values: Sequence[float | str], truths: bool = False) -> list[str]:
-    """Return a name for every value: itself, a whole number as such, empty if unknown.
+def class_names(values: Sequence[float | str], names: Sequence[str] = ()) -> list[str]:
+    """Return classes as texts, empty where unknown.
 
     Args:
         values: numbers or names.
-        truths: 0 and 1 are no and yes.
+        names: of the numbers from 0; others are shown as numbers.
 
     Example:
-        >>> class_names([1.0, float("nan"), "rain"]), class_names([1.0], truths=True)
+        >>> class_names([1.0, float("nan"), "rain"]), class_names([1.0], ("no", "yes"))
         (['1', '', 'rain'], ['yes'])
     """
-    names = [value if isinstance(value, str) else f"{value:g}" if np.isfinite(value) else "" for value in values]
-    return [{"0": "no", "1": "yes"}.get(name, name) for name in names] if truths else names
+    texts = [value if isinstance(value, str) else f"{value:g}" if np.isfinite(value) else "" for value in values]
+    known = {str(number): name for number, name in enumerate(names)}
+    return [known.get(text, text) for text in texts]
 
 
 def _classes(axis: Axes, at: Values, values: Sequence[str], size: float) -> None:

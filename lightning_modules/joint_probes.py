@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -25,7 +26,8 @@ class JointTask:
     """One target that the masks are trained to tell.
 
     Args:
-        name: key of the target in ``batch["targets"]``, with shape (batch, frame) or (batch,) for whole utterances.
+        name: key in the logs, and of the target in ``batch["targets"]`` unless ``source`` names another; its shape is
+            (batch, frame), or (batch,) for whole utterances.
         kind: ``binary`` (0/1, binary cross-entropy), ``category`` (class indices, cross-entropy) or ``value`` (squared
             error of the scaled value).
         where: name of a binary target that must be true for a frame to count; None counts every frame.
@@ -34,6 +36,10 @@ class JointTask:
         scale: a value's error that makes a loss of 1: in its unit, or in octaves with ``log2``.
         weight: of this loss in the sum of the joint losses.
         classes: how many there are; only for categories.
+        source: key of the target in the batch; None takes ``name``. Two tasks may so read one target.
+        fill: value of frames whose target is unknown, so that they count too; None leaves them out.
+        pooled: the loss is that of the mean over the frames that count, of what the head says and of the target: what
+            an utterance is about need not be told by every frame.
 
     Raises:
         ValueError: if a field does not fit the others or is out of range.
@@ -52,6 +58,9 @@ class JointTask:
     scale: float = 1.0
     weight: float = 1.0
     classes: int | None = None
+    source: str | None = None
+    fill: float | None = None
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -60,12 +69,17 @@ class JointTask:
         key = f"{KEY}.tasks[{self.name}]"
         if self.kind not in get_args(JointKind):
             raise ValueError(f"{key}.kind must be one of {get_args(JointKind)}, got {self.kind!r}")
-        if self.where is not None and self.where in ("", self.name):
+        if self.source == "":
+            raise ValueError(f"{key}.source must be the name of a target or null, got ''")
+        if self.where is not None and self.where in ("", self.target):
             raise ValueError(f"{key}.where must name another, binary target, got {self.where!r}")
         if self.kind != "value" and (self.log2 or self.center != 0 or self.scale != 1):
             raise ValueError(f"{key}: log2, center and scale are only for kind 'value', this task is {self.kind!r}")
         if self.log2 and self.center <= 0:
             raise ValueError(f"{key}.center must be positive with log2, got {self.center}")
+        allowed = self.kind == "value" and (not self.log2 or (self.fill or 0.0) > 0)
+        if self.fill is not None and not (allowed and math.isfinite(self.fill)):
+            raise ValueError(f"{key}.fill is only for kind 'value', finite, and positive with log2, got {self.fill}")
         if self.scale <= 0:
             raise ValueError(f"{key}.scale must be positive, got {self.scale}")
         if self.weight < 0:
@@ -74,6 +88,11 @@ class JointTask:
             raise ValueError(f"{key}.classes must be the number of classes, at least 2, got {self.classes}")
         if self.kind != "category" and self.classes is not None:
             raise ValueError(f"{key}.classes is only for kind 'category', this task is {self.kind!r}")
+
+    @property
+    def target(self) -> str:
+        """Key of the target in the batch."""
+        return self.name if self.source is None else self.source
 
     @property
     def outputs(self) -> int:
@@ -172,7 +191,10 @@ class JointProbes(nn.Module):
         losses = {}
         for task in self.settings.tasks:
             values, counts = select_frames(task, targets, shape)
-            errors = _errors(task, predictions[task.name], values)
+            predicted = predictions[task.name]
+            if task.pooled:
+                predicted, values, counts = _pooled(predicted, values, counts)
+            errors = _errors(task, predicted, values)
             losses[f"joint_{task.name}_loss"] = torch.where(counts, errors, 0.0).sum() / counts.sum().clamp(min=1)
         return losses
 
@@ -219,7 +241,11 @@ def select_frames(task: JointTask, targets: Mapping[str, Tensor], shape: tuple[i
         >>> select_frames(task, targets, (1, 3))
         (tensor([[0., 0., 0.]]), tensor([[ True, False, False]]))
     """
-    values = _on_frames(task.name, task, targets, shape)
+    values = _on_frames(task.target, task, targets, shape)
+    if task.fill is not None:
+        values = torch.where(values.isfinite(), values, task.fill)
+    if task.pooled and task.kind == "category" and targets[task.target].ndim != 1:
+        raise JointTargetError(f"{KEY}.tasks[{task.name}]: pooled needs one category per utterance, shape (batch,)")
     counts = values.isfinite()
     if task.kind == "category":
         counts = counts & (values >= 0)
@@ -264,10 +290,17 @@ def _check_values(task: JointTask, values: Tensor, counts: Tensor) -> None:
         raise JointTargetError(f"{KEY}.tasks[{task.name}]: values must be {expected}, got {values[wrong][0].item():g}")
 
 
+def _pooled(predicted: Tensor, values: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Average over the frames that count: shapes (batch, output, 1), (batch, 1) and (batch, 1)."""
+    share = counts.float() / counts.sum(dim=1, keepdim=True).clamp(min=1)
+    pooled = (predicted * share[:, None]).sum(dim=2, keepdim=True)
+    return pooled, (values * share).sum(dim=1, keepdim=True), counts.any(dim=1, keepdim=True)
+
+
 def _errors(task: JointTask, predicted: Tensor, values: Tensor) -> Tensor:
     """Return the loss of every frame, shape (batch, frame)."""
     if task.kind == "category":
-        return functional.cross_entropy(predicted, values.long(), reduction="none")
+        return functional.cross_entropy(predicted, values.round().long(), reduction="none")
     if task.kind == "binary":
         return functional.binary_cross_entropy_with_logits(predicted[:, 0], values, reduction="none")
     return (predicted[:, 0] - values).square()

@@ -105,6 +105,40 @@ def test_a_loss_is_that_of_torch_on_the_frames_that_count(task: JointTask) -> No
     torch.testing.assert_close(got, torch.stack(losses).mean())
 
 
+def test_filled_frames_count_and_two_tasks_read_one_target() -> None:
+    every = JointTask("f0_or_zero_hz", "value", source="f0_hz", fill=0.0, center=90.0, scale=80.0)
+    probes = make_probes(JointProbeSettings((TASKS[3], every)))
+    masks, targets = make_masks(), make_targets()
+    assert targets["f0_hz"].isnan().any()
+    f0_hz = targets["f0_hz"].nan_to_num(0.0)
+    losses = probes.losses(masks, targets)
+    assert set(losses) == {"joint_f0_hz_loss", "joint_f0_or_zero_hz_loss"}
+    expected = functional.mse_loss(probes(masks)["f0_or_zero_hz"][:, 0], (f0_hz - 90) / 80)
+    torch.testing.assert_close(losses["joint_f0_or_zero_hz_loss"], expected)
+
+
+@pytest.mark.parametrize("task", [replace(TASKS[1], pooled=True), replace(TASKS[2], pooled=True, where="voicing")])
+def test_a_pooled_loss_is_that_of_the_means_of_utterances(task: JointTask) -> None:
+    probes = make_probes(JointProbeSettings((task,)))
+    masks, targets = make_masks(), make_targets()
+    losses = []
+    for utterance in range(len(masks)):
+        frames = slice(None) if task.where is None else targets[task.where][utterance] == 1
+        predicted = probes(masks)[task.name][utterance][:, frames].mean(dim=1)
+        if task.kind == "value":
+            losses.append((predicted[0] - (targets["snr_db"][utterance, frames].mean() - 5) / 12).square())
+        elif targets["noise_class"][utterance] >= 0:
+            losses.append(functional.cross_entropy(predicted, targets["noise_class"][utterance].long()))
+    assert len(losses) == (4 if task.kind == "value" else 3)
+    torch.testing.assert_close(probes.losses(masks, targets)[f"joint_{task.name}_loss"], torch.stack(losses).mean())
+
+
+def test_a_pooled_category_of_frames_is_refused() -> None:
+    task = replace(TASKS[1], source="vad", pooled=True)
+    with pytest.raises(JointTargetError, match=r"tasks\[noise_class\]: pooled needs one category per utterance"):
+        make_probes(JointProbeSettings((task,))).losses(make_masks(), make_targets())
+
+
 def test_the_weighted_sum_has_both_weights() -> None:
     losses = {f"joint_{task.name}_loss": torch.tensor(float(index)) for index, task in enumerate(TASKS)}
     assert make_probes().weighted_sum(losses).item() == pytest.approx(0.1 * (0 + 0.5 * 1 + 2 + 3))
@@ -278,6 +312,14 @@ def test_heads_have_groups_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None
         ({"kind": "value", "scale": 0.0}, r"tasks\[vad\]\.scale must be positive, got 0"),
         ({"weight": -1.0}, r"tasks\[vad\]\.weight must not be negative, got -1"),
         ({"kind": "category"}, r"tasks\[vad\]\.classes must be the number of classes, at least 2, got None"),
+        ({"source": ""}, r"tasks\[vad\]\.source must be the name of a target or null"),
+        ({"source": "f0", "where": "f0"}, r"tasks\[vad\]\.where must name another"),
+        ({"fill": 0.0}, r"tasks\[vad\]\.fill is only for kind 'value'.*got 0"),
+        ({"kind": "value", "fill": math.inf}, r"tasks\[vad\]\.fill is only for .*finite.*got inf"),
+        (
+            {"kind": "value", "log2": True, "center": 1.0, "fill": 0.0},
+            r"tasks\[vad\]\.fill .* log2, got 0",
+        ),
         ({"classes": 2}, r"tasks\[vad\]\.classes is only for kind 'category'"),
     ],
 )

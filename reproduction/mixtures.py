@@ -13,7 +13,8 @@ from networks.framing import FrameGrid
 from probing.mixtures import MixtureCounts, Part, study_loaders
 from reproduction.settings import ReproductionSettings
 
-PARTS: tuple[Part, ...] = ("score", "known")
+# Known ones first: the processes that make the others start before the threads that wait for ratings.
+PARTS: tuple[Part, ...] = ("known", "score")
 BATCH = 12  # mixtures that a process makes at a time; what they are does not depend on it
 
 

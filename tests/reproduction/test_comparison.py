@@ -27,7 +27,7 @@ def test_a_difference_counts_beyond_the_tolerance(difference: float) -> None:
 
 def test_a_difference_says_what_was_expected_and_what_came() -> None:
     comparison = compare(PUBLISHED, with_score("f0_hz/r2", 0.6))
-    assert [str(item) for item in comparison.differences] == ["f0_hz/r2: expected 0.6500, got 0.6000, tolerance 0.01"]
+    assert [str(item) for item in comparison.differences] == ["f0_hz/r2: expected 0.6500, got 0.6000, tolerance 0.005"]
     assert comparison.confirmed == 4
     lines = comparison_lines(PUBLISHED, with_score("f0_hz/r2", 0.6))
     assert [line.split()[0] for line in lines if line.endswith("DIFFERS")] == ["f0_hz/r2"]

@@ -64,7 +64,7 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, change: Callable[[Any]
 def test_no_scores_at_all(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "published.json"
     path.write_bytes(content)
-    with pytest.raises(PublishedError, match="published.json"):
+    with pytest.raises(PublishedError, match=r"published\.json"):
         Published.load(path)
     with pytest.raises(PublishedError, match="no such file"):
         Published.load(tmp_path / "missing.json")
@@ -78,7 +78,7 @@ def test_less_than_before_is_not_published() -> None:
 def test_nothing_is_published_if_a_document_has_no_place_for_it(tmp_path: Path) -> None:
     document = tmp_path / "README.md"
     document.write_text("no marks")
-    with pytest.raises(ValueError, match="README.md"):
+    with pytest.raises(ValueError, match=r"README\.md"):
         publish(PUBLISHED, tmp_path / "published.json", [document])
     assert not (tmp_path / "published.json").exists()
 

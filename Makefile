@@ -9,9 +9,10 @@
 #: CKPT      checkpoint of evaluate: a file, or `last` for the newest run (default: last); of probe: a file; of enhance: a
 #:           file (default: the network that comes with the package)
 #: IN        file or folder of enhance
-#: ROOT      corpus folder of train-corpus, sweep and probe, the one with speech.csv
+#: ROOT      corpus folder of train-corpus, sweep, probe and reproduce, the one with speech.csv
 #: OVERLAYS  networks of sweep (default: configs/sweep/*.yaml)
-#: OUT       folder of sweep (default: runs/sweep) and probe (default: runs/probing); file or folder of enhance
+#: OUT       folder of sweep (default: runs/sweep), probe (default: runs/probing) and reproduce (default:
+#:           runs/reproduction); file or folder of enhance
 #: RUN       run of report, runs/NAME for its newest version (default: runs/quickstart)
 #: ENTITY    user or team at W&B of dashboard; without, its specification is only checked and written
 #: PROJECT   project at W&B of dashboard (default: dyncp)
@@ -44,7 +45,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep probe enhance report dashboard resume evaluate smoke lint format test docs docs-serve \
+.PHONY: help install train train-corpus sweep probe reproduce enhance report dashboard resume evaluate smoke lint format test docs docs-serve \
 	lock clean distclean check-config check-root check-in
 
 help: ## Show this
@@ -68,6 +69,10 @@ sweep: check-config $(if $(filter file,$(origin CONFIG)),check-root) install ## 
 probe: OUT = runs/probing
 probe: install ## Find out what the masks of CKPT know: make probe CKPT=runs/.../last.ckpt ROOT=/folder/of/the/corpus
 	$(BIN)/dyncp probe --checkpoint "$(CKPT)" --out "$(OUT)" -- $(if $(ROOT),--data.root "$(ROOT)") $(ARGS)
+
+reproduce: OUT = runs/reproduction
+reproduce: check-root install ## Check the published scores: make reproduce ROOT=/folder/of/the/corpus
+	$(BIN)/dyncp reproduce --root "$(ROOT)" --out "$(OUT)" $(ARGS)
 
 enhance: CKPT =
 enhance: OUT = enhanced

@@ -14,7 +14,7 @@ Exit status: 0 done, 1 wrong input, 2 wrong command line, 130 stopped by Ctrl-C.
     dyncp enhance noisy.wav clean.wav --properties properties.csv --plot overview.png"""
 
 # Modules of this package; each has add_arguments(parser) and run(arguments) -> exit status.
-SUBCOMMANDS = ("prepare", "shard", "sweep", "probe", "export", "enhance", "live", "report", "dashboard")
+SUBCOMMANDS = ("prepare", "shard", "sweep", "probe", "export", "enhance", "live", "reproduce", "report", "dashboard")
 PASSING_ON = {"sweep", "probe"}  # these hand what follows `--` to another command
 
 

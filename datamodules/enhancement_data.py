@@ -132,6 +132,7 @@ class EnhancementDataModule(LightningDataModule):
         self.reader = AudioReader(grid.sample_rate, cache_mb, on_bad_recording)
         self._corpus: Corpus | None = None
         self._held_out_split = "valid"
+        self._targets_of: tuple[str, ...] | None = None
         self._position = TrainingPosition(train_mixtures, batch_size)
         self._loaders: dict[tuple[str, int, int], DataLoader[dict[str, Any]]] = {}
 
@@ -141,11 +142,12 @@ class EnhancementDataModule(LightningDataModule):
             return ("train", "test" if self.trainer.testing or self.trainer.predicting else "valid")
         return ("train", self._held_out_split)
 
-    def read_without_trainer(self, held_out_split: str) -> Corpus:
+    def read_without_trainer(self, held_out_split: str, targets_of: tuple[str, ...] | None = None) -> Corpus:
         """Prepare and read the training split and one other, for use outside of a trainer.
 
         Args:
             held_out_split: valid or test.
+            targets_of: splits whose targets will be computed; None prepares those of both.
 
         Returns:
             The checked manifests.
@@ -156,7 +158,7 @@ class EnhancementDataModule(LightningDataModule):
         """
         if held_out_split not in ("valid", "test"):
             raise ValueError(f"held_out_split must be valid or test, got {held_out_split!r}")
-        self._held_out_split = held_out_split
+        self._held_out_split, self._targets_of = held_out_split, targets_of
         self.prepare_data()
         self.setup("validate")
         return self.corpus
@@ -170,7 +172,7 @@ class EnhancementDataModule(LightningDataModule):
         corpus = self._read(splits)
         self._check_recordings(corpus, splits)
         for target in self.targets:
-            target.prepare(corpus, splits, self.reader, self.grid)
+            target.prepare(corpus, splits if self._targets_of is None else self._targets_of, self.reader, self.grid)
 
     def _check_recordings(self, corpus: Corpus, splits: tuple[str, ...]) -> None:
         """Check every recording, or the lists of a corpus in shards."""

@@ -91,7 +91,7 @@ def collect(
             reservoir = reservoirs.setdefault(name, FrameReservoir(None))
             reservoir.add(rows[keep], {key: values[keep] for key, values in targets.items()}, utterances[keep])
         offered += len(utterances)
-        collected.mixtures += _mixture_infos(batch["mixture"])
+        collected.mixtures += mixture_infos(batch["mixture"])
         collected.signals += _signals(batch, targets, frames, keep_signals - len(collected.signals))
         advance(len(noisy))
     collected.rows = {name: reservoir.rows() for name, reservoir in reservoirs.items()}
@@ -103,7 +103,8 @@ def strided_rows(rows: FrameRows, frame_stride: int) -> FrameRows:
     return rows.take(np.flatnonzero(rows.order[:, 1] % frame_stride == 0))
 
 
-def _mixture_infos(mixture: Mapping[str, Any]) -> list[MixtureInfo]:
+def mixture_infos(mixture: Mapping[str, Any]) -> list[MixtureInfo]:
+    """Read what the mixtures of a batch are made of."""
     columns = (mixture[name] for name in ("speaker", "noise_class", "noise", "snr_db"))
     return [
         MixtureInfo(speaker, noise_class, noise, float(snr_db))

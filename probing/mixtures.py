@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from torch.utils.data import DataLoader
@@ -81,7 +81,11 @@ def study_corpora(
 
 
 def study_loaders(
-    data: EnhancementDataModule, held_out_split: str, counts: MixtureCounts, fit_noise_share: float
+    data: EnhancementDataModule,
+    held_out_split: str,
+    counts: MixtureCounts,
+    fit_noise_share: float,
+    parts: Sequence[Part] = get_args(Part),
 ) -> dict[Part, DataLoader[dict[str, Any]]]:
     """Return loaders of fixed mixtures, without augmentation.
 
@@ -92,19 +96,23 @@ def study_loaders(
         held_out_split: valid or test.
         counts: of mixtures.
         fit_noise_share: of the length of every training noise recording.
+        parts: that are wanted; without ``fit``, no target of the training split is prepared.
 
     Raises:
         ValueError: if the split is none that is held out.
         CorpusError: if the corpus cannot be used.
     """
-    corpora = study_corpora(data.read_without_trainer(held_out_split), data.reader, held_out_split, fit_noise_share)
+    targets_of = None if "fit" in parts else (held_out_split,)
+    corpus = data.read_without_trainer(held_out_split, targets_of)
+    corpora = study_corpora(corpus, data.reader, held_out_split, fit_noise_share)
     streams: dict[Part, tuple[int, int]] = {
         "fit": (counts.fit, PROBE_STREAM),
         "score": (counts.score, HELD_OUT_STREAM),
         "known": (counts.known, KNOWN_STREAM),
     }
     loaders: dict[Part, DataLoader[dict[str, Any]]] = {}
-    for part, (count, stream) in streams.items():
+    for part in parts:
+        count, stream = streams[part]
         corpus, split = corpora[part]
         targets = [Labels()] if part == "known" else data.targets
         dataset = MixtureDataset(corpus, split, data.reader, data.grid, data.mixing.plain(), targets, data.seed, stream)

@@ -25,6 +25,7 @@ PACKAGES = (
     "sweeps",
     "checkpoints",
     "streaming",
+    "reproduction",
     "commands",
 )
 # Who may import what of ours, besides itself. The longest matching importer counts.
@@ -59,6 +60,17 @@ ALLOWED: dict[str, set[str]] = {
         "probes.deployment",
         "checkpoints",
     },
+    "reproduction": {
+        "checkpoints",
+        "networks",
+        "datamodules",
+        "probes",
+        "probing",
+        "reports.probing",
+        "streaming.enhancer",
+        "streaming.loading",
+        "streaming.properties",
+    },
     "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
     "commands.dashboard": {"reports"},
     "commands.enhance": {"checkpoints", "probes.deployment", "streaming", "reports"},
@@ -69,6 +81,7 @@ ALLOWED: dict[str, set[str]] = {
     "commands.live": {"checkpoints", "probes.deployment", "streaming", "reports"},
     "commands.probe": {"lightning_modules", "probing", "reports.probing"},
     "commands.report": {"reports.run"},
+    "commands.reproduce": {"reproduction"},
     "commands.sweep": {"lightning_modules.enhancement_cli", "reports.sweep", "sweeps"},
 }
 # What runs a trained network, and must start quickly.

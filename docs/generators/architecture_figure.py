@@ -26,6 +26,7 @@ ANSWERS = {  # the question that a package answers, in a few words
     "sweeps": "several networks, one recipe",
     "checkpoints": "networks as files",
     "streaming": "frame by frame, no torch",
+    "reproduction": "published scores checked",
     "commands": "the dyncp command",
 }
 WIDTH, HEIGHT, COLUMN, ROW, MARGIN = 168, 44, 188, 92, 20

@@ -29,6 +29,7 @@ from datamodules.augmentation import (
     BandLimit,
     Clipping,
     Equalization,
+    NoiseSpeed,
     Reverberation,
     SpeedPerturbation,
 )
@@ -42,6 +43,7 @@ from lightning_modules import enhancement_cli
 
 AUGMENTATIONS: dict[str, Any] = {
     "speed": SpeedPerturbation(probability=1.0),
+    "noise_speed": NoiseSpeed(probability=1.0),
     "additional_noise": AdditionalNoise(probability=1.0),
     "equalization": Equalization(probability=1.0),
     "band_limit": BandLimit(probability=1.0),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from datamodules.audio import AllDamagedError, AudioReader, draw_recording
 from datamodules.augmentation.additional_noise import AdditionalNoise, add_below
+from datamodules.augmentation.speed import NoiseSpeed, change_speed
 from datamodules.corpus import CorpusError, NoiseRecord
 from datamodules.mixing import Waveform, power_db
 from networks.framing import FrameGrid
@@ -58,6 +60,35 @@ def draw_noise(
         if power_db(float(np.mean(noise**2))) > SILENCE_DBFS:
             return record, noise
     raise CorpusError(f"{record.path}: only silence was found")
+
+
+def draw_noise_at_speed(
+    record: NoiseRecord,
+    reader: AudioReader,
+    grid: FrameGrid,
+    num_samples: int,
+    settings: NoiseSpeed,
+    rng: np.random.Generator,
+) -> Waveform:
+    """Cut another excerpt of a recording, played faster or slower.
+
+    Args:
+        record: the recording of the main noise.
+        reader: reads it.
+        grid: sample-to-frame alignment.
+        num_samples: length of the result.
+        settings: speeds to draw from.
+        rng: generator of this augmentation.
+
+    Returns:
+        Shape (sample,).
+
+    Raises:
+        CorpusError: if only silence could be drawn.
+    """
+    speed = settings.choose(rng)
+    _, noise = draw_noise([record], reader, grid, math.ceil(num_samples * speed), rng)
+    return change_speed(noise, speed)[:num_samples]
 
 
 def _draw_other(

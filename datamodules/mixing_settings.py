@@ -9,6 +9,7 @@ from datamodules.augmentation import (
     BandLimit,
     Clipping,
     Equalization,
+    NoiseSpeed,
     Reverberation,
     SpeedPerturbation,
 )
@@ -34,6 +35,7 @@ class MixingSettings:
         band_limit: low-pass on everything.
         clipping: overdriven input.
         speed: speech played faster or slower.
+        noise_speed: the main noise played faster or slower.
 
     Raises:
         ValueError: if a range is reversed, a length is not positive, or the shortest pause fills the mixture.
@@ -50,6 +52,7 @@ class MixingSettings:
     band_limit: BandLimit | None = None
     clipping: Clipping | None = None
     speed: SpeedPerturbation | None = None
+    noise_speed: NoiseSpeed | None = None
 
     def __post_init__(self) -> None:
         for name in ("snr_db", "level_dbfs", "excerpt_s", "pause_s"):
@@ -79,6 +82,7 @@ class MixingSettings:
             band_limit=None,
             clipping=None,
             speed=None,
+            noise_speed=None,
         )
 
     def check_grid(self, grid: FrameGrid) -> None:

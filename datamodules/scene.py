@@ -22,7 +22,7 @@ from datamodules.augmentation.reverberation import (
     reverberate_noise,
     split_response,
 )
-from datamodules.background import draw_further_noises, draw_noise
+from datamodules.background import draw_further_noises, draw_noise, draw_noise_at_speed
 from datamodules.corpus import CorpusError, NoiseRecord, RoomResponse, SpeechRecord
 from datamodules.excerpts import Excerpt, draw_speech
 from datamodules.mixing import Mixture, measured_snr_db, noise_at_snr, scale_to_level
@@ -103,6 +103,8 @@ def draw_scene(
     snr_db = float(rng.uniform(*settings.snr_db))
     level_dbfs = float(rng.uniform(*settings.level_dbfs))
 
+    if settings.noise_speed and (child := settings.noise_speed.decide(rng)):
+        background = draw_noise_at_speed(record, reader, grid, num_samples, settings.noise_speed, child)
     further: tuple[NoiseRecord, ...] = ()
     if settings.additional_noise and (child := settings.additional_noise.decide(rng)):
         background, further = draw_further_noises(

@@ -5,6 +5,8 @@ from datamodules.augmentation.bandwidth import BandLimit
 from datamodules.augmentation.clipping import Clipping
 from datamodules.augmentation.equalization import Equalization
 from datamodules.augmentation.reverberation import Reverberation
-from datamodules.augmentation.speed import SpeedPerturbation
+from datamodules.augmentation.speed import NoiseSpeed, SpeedPerturbation
 
-__all__ = ["AdditionalNoise", "BandLimit", "Clipping", "Equalization", "Reverberation", "SpeedPerturbation"]
+__all__ = [
+    "AdditionalNoise", "BandLimit", "Clipping", "Equalization", "NoiseSpeed", "Reverberation", "SpeedPerturbation",
+]  # fmt: skip

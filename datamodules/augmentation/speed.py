@@ -1,4 +1,4 @@
-"""Speed perturbation of speech: played faster or slower, tempo and pitch together."""
+"""Speed perturbation of speech and of noise: played faster or slower, tempo and pitch together."""
 
 from __future__ import annotations
 
@@ -41,21 +41,45 @@ class SpeedPerturbation(AugmentationSettings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.factors:
-            raise ValueError("data.mixing.speed.factors must name at least one speed, got none")
+            raise ValueError(f"data.mixing.{self.key}.factors must name at least one speed, got none")
         for factor in self.factors:
             if not 0.5 <= factor <= 2.0:
-                raise ValueError(f"data.mixing.speed.factors must lie in [0.5, 2.0], got {factor}")
+                raise ValueError(f"data.mixing.{self.key}.factors must lie in [0.5, 2.0], got {factor}")
             ratio = speed_ratio(factor)
             if max(ratio.numerator, ratio.denominator) > LARGEST_TERM or abs(float(ratio) - factor) > 1e-6:
                 raise ValueError(
-                    f"data.mixing.speed.factors must be ratios of whole numbers up to {LARGEST_TERM}, "
+                    f"data.mixing.{self.key}.factors must be ratios of whole numbers up to {LARGEST_TERM}, "
                     f"0.9 or 1.05 for example, got {factor}"
                 )
 
     def draw(self, rng: np.random.Generator) -> Fraction:
         """Draw the speed of a mixture, 1 where it is not perturbed; nothing is drawn from ``rng`` itself."""
         child = self.decide(rng)
-        return Fraction(1) if child is None else speed_ratio(self.factors[int(child.integers(len(self.factors)))])
+        return Fraction(1) if child is None else self.choose(child)
+
+    def choose(self, child: np.random.Generator) -> Fraction:
+        """Draw a speed for a mixture that is perturbed."""
+        return speed_ratio(self.factors[int(child.integers(len(self.factors)))])
+
+
+@dataclass(frozen=True)
+class NoiseSpeed(SpeedPerturbation):
+    """The main noise of a mixture is played at one drawn speed, whatever the speech is played at.
+
+    Few recordings make a class: at several speeds they are more. Further noises under it are left as they are.
+
+    Args:
+        probability: share of the mixtures that get it; 0 switches it off.
+        factors: as of :class:`SpeedPerturbation`.
+
+    Raises:
+        ValueError: as :class:`SpeedPerturbation`.
+    """
+
+    key: ClassVar[str] = "noise_speed"
+    stream: ClassVar[int] = 7
+
+    factors: tuple[float, ...] = (0.8, 0.9, 1.1, 1.25)
 
 
 def speed_ratio(factor: float) -> Fraction:
@@ -75,15 +99,16 @@ def _anti_alias(longer_term: int) -> NDArray[np.float32]:
     return firwin(taps, 1.0 / longer_term, window=("kaiser", KAISER_BETA)).astype(np.float32)
 
 
-def change_speed(speech: Waveform, speed: Fraction) -> Waveform:
-    """Play speech at another speed; sample ``m`` of the result is what was at sample ``speed * m``.
+def change_speed(recording: Waveform, speed: Fraction) -> Waveform:
+    """Play a recording at another speed; sample ``m`` of the result is what was at sample ``speed * m``.
 
     Args:
-        speech: shape (sample,).
+        recording: shape (sample,).
         speed: above 1 faster, so shorter and higher.
 
     Returns:
         Shape (ceil(sample / speed),).
     """
     filter_taps = _anti_alias(max(speed.numerator, speed.denominator))
-    return resample_poly(speech, speed.denominator, speed.numerator, window=filter_taps).astype(np.float32, copy=False)
+    played: Waveform = resample_poly(recording, speed.denominator, speed.numerator, window=filter_taps)
+    return played.astype(np.float32, copy=False)

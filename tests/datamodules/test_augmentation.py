@@ -16,6 +16,7 @@ from datamodules.augmentation import (
     BandLimit,
     Clipping,
     Equalization,
+    NoiseSpeed,
     Reverberation,
     SpeedPerturbation,
 )
@@ -32,7 +33,7 @@ from networks.framing import FrameGrid
 
 RATE = 16000
 ALL: tuple[type[AugmentationSettings], ...] = (
-    AdditionalNoise, BandLimit, Clipping, Equalization, Reverberation, SpeedPerturbation,
+    AdditionalNoise, BandLimit, Clipping, Equalization, NoiseSpeed, Reverberation, SpeedPerturbation,
 )  # fmt: skip
 seeds = st.integers(0, 2**32 - 1)
 
@@ -53,16 +54,16 @@ def test_children_depend_on_the_seed_alone_and_differ(key: list[int], drawn: int
     rng = np.random.default_rng(key)
     rng.random(drawn)
     before = rng.bit_generator.state
-    values = {stream: float(child_generator(rng, stream).random()) for stream in range(1, 7)}
+    values = {stream: float(child_generator(rng, stream).random()) for stream in range(1, 8)}
     assert rng.bit_generator.state == before, "nothing is drawn from the parent"
     assert values == {stream: float(child_generator(np.random.default_rng(key), stream).random()) for stream in values}
-    assert len({*values.values(), float(np.random.default_rng(key).random())}) == 7
+    assert len({*values.values(), float(np.random.default_rng(key).random())}) == 8
     other = np.random.default_rng([*key[:-1], key[-1] + 1])
     assert all(float(child_generator(other, stream).random()) != value for stream, value in values.items())
 
 
 def test_no_two_augmentations_share_random_numbers() -> None:
-    assert sorted(settings.stream for settings in ALL) == [1, 2, 3, 4, 5, 6]
+    assert sorted(settings.stream for settings in ALL) == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_a_generator_without_a_seed_is_refused() -> None:
@@ -280,6 +281,7 @@ def test_a_wrong_probability_is_refused_by_key(settings: type[AugmentationSettin
         (BandLimit, {"cutoffs_hz": (3400.0, 100.0)}, r"band_limit\.cutoffs_hz must name .* 500 Hz, got \[3400\.0, 100"),
         (Clipping, {"overdrive_db": (-1.0, 3.0)}, r"clipping\.overdrive_db must be a range within \[0\.0,"),
         (SpeedPerturbation, {"factors": ()}, r"speed\.factors must name at least one speed"),
+        (NoiseSpeed, {"factors": (2.1,)}, r"noise_speed\.factors must lie in \[0\.5, 2\.0\], got 2\.1"),
         (SpeedPerturbation, {"factors": (0.4,)}, r"speed\.factors must lie in \[0\.5, 2\.0\], got 0\.4"),
         (SpeedPerturbation, {"factors": (0.917,)}, r"speed\.factors must be ratios of whole numbers .*got 0\.917"),
     ],

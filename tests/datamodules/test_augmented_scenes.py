@@ -18,6 +18,7 @@ from datamodules.augmentation import (
     BandLimit,
     Clipping,
     Equalization,
+    NoiseSpeed,
     Reverberation,
     SpeedPerturbation,
 )
@@ -46,8 +47,9 @@ EVERY = MixingSettings(
     band_limit=BandLimit(1.0),
     clipping=Clipping(1.0),
     speed=SpeedPerturbation(1.0),
+    noise_speed=NoiseSpeed(1.0),
 )
-NAMES = ("additional_noise", "reverberation", "equalization", "band_limit", "clipping", "speed")
+NAMES = ("additional_noise", "reverberation", "equalization", "band_limit", "clipping", "speed", "noise_speed")
 
 
 class MadeUpReader(AudioReader):
@@ -323,6 +325,22 @@ def test_excerpts_at_another_speed_hold_the_recording_at_the_scaled_time(
         heard = smooth[1][excerpt.start + inner]
         assert np.corrcoef(heard, expected)[0, 1] > 0.9
         assert abs(np.corrcoef(heard, late)[0, 1]) < 0.5
+
+
+@given(seed=st.integers(0, 2**32 - 1), factor=st.sampled_from([0.8, 1.25]))
+def test_noise_at_another_speed_is_that_of_the_recording_at_scaled_frequencies(seed: int, factor: float) -> None:
+    tone = np.sin(2 * np.pi * 1000.0 / RATE * np.arange(3 * RATE))
+    hiss = 0.1 * np.random.default_rng(1).standard_normal(4 * RATE)
+    tonal = MadeUpReader({"long": hiss, "other": hiss, "tone": tone})
+    records = [NoiseRecord(Path("tone"), "tone", "train")]
+    settings = only("noise_speed", noise_speed=NoiseSpeed(1.0, (factor,)))
+    scene, plain = (
+        draw_scene(SPEECH, records, tonal, GRID, chosen, np.random.default_rng(seed)) for chosen in (settings, only())
+    )
+    spectrum = np.abs(np.fft.rfft(scene.mixture.noise * np.hanning(len(scene.mixture.noise))))
+    assert np.argmax(spectrum) * RATE / len(scene.mixture.noise) == pytest.approx(1000.0 * factor, abs=1.0)
+    assert len(scene.mixture.noise) == len(plain.mixture.noise)
+    assert scene.snr_db == plain.snr_db and scene.noise == plain.noise and scene.excerpts == plain.excerpts
 
 
 def test_children_are_the_only_randomness_of_augmentations(reader: MadeUpReader) -> None:

@@ -129,7 +129,7 @@ COMPILE = $(BIN)/uv --no-config --quiet pip compile --universal --python-version
 lock: $(VENV)/pyvenv.cfg ## Resolve pyproject.toml into the lock files anew (ARGS=--upgrade: to the newest releases)
 	$(PIP) --require-hashes -r requirements-uv.lock
 	$(COMPILE) --extra wandb --extra tensorboard --extra stoi --extra shards --extra losses --extra dnsmos --extra estimators \
-		--extra stream --extra onnx --extra live --extra parquet --extra report --extra docs --extra dev pyproject.toml -o requirements.lock
+		--extra enhancers --extra stream --extra onnx --extra live --extra parquet --extra report --extra docs --extra dev pyproject.toml -o requirements.lock
 	$(COMPILE) --group uv -o requirements-uv.lock
 	$(COMPILE) --group pesq --constraint requirements.lock -o requirements-pesq.lock
 

@@ -49,6 +49,7 @@ def test_locks_satisfy_the_project(project: dict[str, Any]) -> None:
             *extras["losses"],
             *extras["dnsmos"],
             *extras["estimators"],
+            *extras["enhancers"],
             *extras["stream"],
             *extras["onnx"],
             *extras["live"],

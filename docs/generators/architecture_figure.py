@@ -18,6 +18,7 @@ ANSWERS = {  # the question that a package answers, in a few words
     "datamodules": "mixtures and targets",
     "probes": "what masks know, linearly",
     "estimators": "dedicated detectors",
+    "enhancers": "other enhancers",
     "reports": "tables, figures, pages",
     "lightning_modules": "training and its losses",
     "callbacks": "accumulate, call, log",

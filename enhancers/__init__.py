@@ -1,0 +1,8 @@
+"""Enhancers outside of our network, on the same noisy signals: what its quality is compared with."""
+
+from enhancers.base import Enhancer, usable
+from enhancers.log_mmse import LogMmse
+from enhancers.spectral_gating import SpectralGating
+from enhancers.webrtc import WebRtcSuppressor
+
+__all__ = ["Enhancer", "LogMmse", "SpectralGating", "WebRtcSuppressor", "usable"]

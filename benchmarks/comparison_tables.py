@@ -16,7 +16,7 @@ from benchmarks.comparison_data import Heard, Mixtures, Told, in_corpus_order
 from benchmarks.comparison_scores import Bootstrap, Row, Score, Table, rate_signals
 from benchmarks.comparison_timing import Timed, Waveform
 from datamodules.rating import unavailable
-from enhancers import LogMmse, SpectralGating, WebRtcSuppressor
+from enhancers import LogMmse, NsNet2, RnNoise, SpectralGating, WebRtcSuppressor
 from enhancers import usable as usable_enhancers
 from estimators import CrepeEstimator, Estimator, SileroDetector, WebRtcDetector, WorldEstimator
 from estimators import usable as usable_estimators
@@ -29,7 +29,15 @@ VAD = ProbeTask("vad", "binary")
 F0 = ProbeTask("f0_hz", "value", unit="Hz", transform="log2")
 NOISE = ProbeTask("noise_class", "category")
 MEASURES = {"pesq_wb": ("PESQ-WB", 2), "estoi": ("ESTOI", 3), "si_sdr_db": ("SI-SDR, dB", 2)}
-ENHANCERS = (WebRtcSuppressor(1), WebRtcSuppressor(2), SpectralGating(), SpectralGating(True), LogMmse())
+ENHANCERS = (
+    WebRtcSuppressor(1),
+    WebRtcSuppressor(2),
+    SpectralGating(),
+    SpectralGating(True),
+    LogMmse(),
+    RnNoise(),
+    NsNet2(),
+)
 ESTIMATORS: tuple[Estimator, ...] = (
     WebRtcDetector(),
     WebRtcDetector(3),

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from scipy.special import exp1
 
 from datamodules.synthetic_speech import draw_voice, synthesize_utterance
-from enhancers import Enhancer, LogMmse, SpectralGating, WebRtcSuppressor, usable
+from enhancers import Enhancer, LogMmse, NsNet2, RnNoise, SpectralGating, WebRtcSuppressor, usable
 from enhancers.base import SAMPLE_RATE, Waveform
 from enhancers.log_mmse import follow_noise, log_amplitude_gain
+from enhancers.rnnoise import DELAY as RNNOISE_DELAY
+from enhancers.rnnoise import RATE as RNNOISE_RATE
 from enhancers.webrtc import DELAY
 
-ENHANCERS: tuple[Enhancer, ...] = (WebRtcSuppressor(), SpectralGating(), SpectralGating(True), LogMmse())
-CAUSAL: tuple[Enhancer, ...] = (WebRtcSuppressor(), LogMmse())
+ENHANCERS: tuple[Enhancer, ...] = (
+    WebRtcSuppressor(), SpectralGating(), SpectralGating(True), LogMmse(), RnNoise(), NsNet2(),
+)  # fmt: skip
+CAUSAL: tuple[Enhancer, ...] = (WebRtcSuppressor(), LogMmse(), NsNet2())
 
 every_enhancer = pytest.mark.parametrize("enhancer", ENHANCERS, ids=lambda enhancer: enhancer.name)
 every_causal = pytest.mark.parametrize("enhancer", CAUSAL, ids=lambda enhancer: enhancer.name)
@@ -69,6 +73,26 @@ def test_the_delay_of_webrtc_is_as_long_as_declared(monkeypatch: pytest.MonkeyPa
     waveform = bursts(2 * SAMPLE_RATE)
     monkeypatch.setattr("enhancers.webrtc.DELAY", 0)
     assert lag_of(WebRtcSuppressor().enhance(waveform, SAMPLE_RATE), waveform) == DELAY == 96
+
+
+def test_the_delay_of_rnnoise_is_as_long_as_declared(monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_where_missing(RnNoise())
+    waveform = (speech() + white(2 * SAMPLE_RATE, 0.001)).astype(np.float32)
+    monkeypatch.setattr("enhancers.rnnoise.DELAY", 0)
+    late = lag_of(RnNoise().enhance(waveform, SAMPLE_RATE), waveform)
+    assert late == RNNOISE_DELAY * SAMPLE_RATE // RNNOISE_RATE == 320
+
+
+def test_rnnoise_hears_what_comes_later_only_through_the_resampler() -> None:
+    skip_where_missing(RnNoise())
+    changed = SAMPLE_RATE
+    first = (speech() + white(2 * SAMPLE_RATE, 0.02)).astype(np.float32)
+    other = first.copy()
+    other[changed:] = white(SAMPLE_RATE, 0.1, seed=5).astype(np.float32)
+    one, two = (RnNoise().enhance(waveform, SAMPLE_RATE) for waveform in (first, other))
+    same = changed - RnNoise().latency_samples - 160
+    np.testing.assert_allclose(one[:same], two[:same], atol=1e-3)
+    assert not np.allclose(one[same : changed + 512], two[same : changed + 512], atol=1e-3)
 
 
 @every_causal

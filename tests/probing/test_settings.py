@@ -25,6 +25,17 @@ def test_the_file_lists_all_defaults() -> None:
     assert set(yaml.safe_load(FILE.read_text())) == set(vars(StudySettings()))
 
 
+@pytest.mark.parametrize("name", ["shipped", "validation"])
+def test_other_files_change_what_they_say_and_nothing_else(name: str) -> None:
+    file = FILE.with_name(f"{name}.yaml")
+    changed = yaml.safe_load(file.read_text())
+    settings, defaults = plain(read_settings(file)), plain(StudySettings())
+    for key, value in changed.items():
+        expected = {**defaults[key], **value} if isinstance(value, dict) else value
+        assert settings.pop(key) == expected != defaults.pop(key)
+    assert settings == defaults
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [

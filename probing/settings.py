@@ -93,6 +93,7 @@ class StudySettings:
         tasks: what is probed.
         fits: of the linear probes.
         intervals: of scores.
+        snr_edges_db: between the bins of the mixture's SNR that are scored alone, in dB, rising.
         block_tasks: tasks that are probed from single blocks too.
         selection_tasks: tasks whose features are selected.
         selection_counts: numbers of features that probes are fitted with.
@@ -121,6 +122,7 @@ class StudySettings:
     tasks: list[ProbeTask] = field(default_factory=_default_tasks)
     fits: FitSettings = field(default_factory=lambda: FitSettings(logistic_rows=6000))
     intervals: IntervalSettings = field(default_factory=IntervalSettings)
+    snr_edges_db: tuple[float, ...] = (0.0, 5.0, 10.0)
     block_tasks: tuple[str, ...] = ("vad", "noise_class", "snr_db", "f0_hz")
     selection_tasks: tuple[str, ...] = ("vad", "noise_class", "snr_db", "f0_hz")
     selection_counts: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -147,6 +149,9 @@ class StudySettings:
             wrong = [number for number in (numbers if isinstance(numbers, (tuple, list)) else (numbers,)) if number < 1]
             if wrong:
                 raise ValueError(f"{name} must be at least 1, got {wrong[0]}")
+        edges = self.snr_edges_db
+        if not edges or list(edges) != sorted(set(edges)):
+            raise ValueError(f"snr_edges_db must rise and hold at least one edge, got {list(edges)}")
         if self.examples < 0:
             raise ValueError(f"examples must not be negative, got {self.examples}")
         names = [task.name for task in self.tasks]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from probing.outcome import Outcome, Section, Study
+from probing.sections.conditions import conditions
 from probing.sections.cost import cost
 from probing.sections.deployment import deployed_bank
 from probing.sections.embedding import embedding
@@ -26,6 +27,10 @@ def _scores(study: Study, outcome: Outcome) -> None:
         for what, tables in step(study.data):
             outcome.say(what)
             outcome.add(tables)
+
+
+def _conditions(study: Study, outcome: Outcome) -> None:
+    outcome.add(conditions(study.data))
 
 
 def _selection(study: Study, outcome: Outcome) -> None:
@@ -67,6 +72,7 @@ def _probes(study: Study, outcome: Outcome) -> None:
 
 SECTIONS: Mapping[str, Section] = {
     "scores": _scores,
+    "conditions": _conditions,
     "selection": _selection,
     "learning": _learning,
     "refinements": _refinements,

@@ -11,6 +11,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from reports.probing.coefficient_figure import draw_coefficients
+from reports.probing.condition_figure import draw_conditions
 from reports.probing.cost_figures import draw_estimators, draw_learning, draw_refinements
 from reports.probing.embedding_figure import draw_embedding
 from reports.probing.error_figures import draw_calibration, draw_confusion
@@ -127,6 +128,24 @@ DRAWINGS = (
         "dashed line if probabilities are honest), below, how many there are.",
         ("calibration",),
         lambda tables: draw_calibration(tables.get("calibration", [])),
+    ),
+    Drawing(
+        "conditions_snr",
+        "errors",
+        "Score by the SNR of the mixture",
+        "The same probes, fitted on everything, scored on the mixtures of one range of SNR at a time; bars are "
+        "bootstrap intervals.",
+        ("conditions",),
+        lambda tables: draw_conditions(tables.get("conditions", []), "snr"),
+    ),
+    Drawing(
+        "conditions_noise",
+        "errors",
+        "Score by the noise class of the mixture",
+        "The same probes, fitted on everything, scored on the mixtures of one noise class at a time; bars are "
+        "bootstrap intervals.",
+        ("conditions",),
+        lambda tables: draw_conditions(tables.get("conditions", []), "noise"),
     ),
     Drawing(
         "learning_curve",

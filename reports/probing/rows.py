@@ -101,6 +101,29 @@ class LearningPoint:
 
 
 @dataclass(frozen=True)
+class ConditionEntry:
+    """A score on the mixtures of one condition alone.
+
+    Attributes:
+        condition: ``snr`` (of the mixture) or ``noise`` (its class).
+        value: name of the bin or of the class.
+        task: name of the target.
+        metric: name of the score.
+        score: of the probe; ``low`` and ``high`` are the ends of its interval.
+        utterances: mixtures that it was scored on.
+    """
+
+    condition: str
+    value: str
+    task: str
+    metric: str
+    score: float
+    low: float = NAN
+    high: float = NAN
+    utterances: int | None = None
+
+
+@dataclass(frozen=True)
 class CalibrationBin:
     """Frames whose predicted probability lies in a bin, and the share of them for which the target is true."""
 
@@ -217,6 +240,7 @@ TABLES: Mapping[str, type] = {
     "fewest": FewestFeatures,
     "overlap": Overlap,
     "learning_curve": LearningPoint,
+    "conditions": ConditionEntry,
     "calibration": CalibrationBin,
     "confusion": ConfusionCount,
     "coefficients": Coefficient,

@@ -112,14 +112,23 @@ def test_the_same_command_goes_on_to_the_whole_report(
     out = folder / "resumed"
     assert (out / "scores.csv").stat().st_mtime_ns == scores
     printed = capsys.readouterr().out
-    assert "[1/10] scores: done before" in printed
+    assert "[1/11] scores: done before" in printed
     assert str(out / "report.html") in printed
 
     rows = table(out, "scores")
     assert {row["features"] for row in rows} >= {"masks", "gate_logits", "frontend", "log_energy", "untrained_masks"}
     assert {row["task"] for row in rows} == {"vad", "noise_class", "noise_class_known", "snr_db"}
     assert {row["blocks"] for row in rows} == {"all", "00", "01", "02"}
-    for name in ("selection", "fewest", "learning_curve", "refinements", "embedding", "verification", "estimators"):
+    for name in (
+        "conditions",
+        "selection",
+        "fewest",
+        "learning_curve",
+        "refinements",
+        "embedding",
+        "verification",
+        "estimators",
+    ):
         assert table(out, name), name
     measured = {row["measure"] for row in table(out, "quality")}
     assert measured == {name for name in ("pesq_wb", "stoi", "estoi", "si_sdr_db") if unavailable(name) is None}

@@ -19,6 +19,7 @@ from probing.data import StudyData
 from probing.features import MASKS
 from probing.mixtures import Part
 from probing.outcome import Outcome
+from probing.sections.conditions import conditions
 from probing.sections.deployment import deployed_bank
 from probing.sections.embedding import embedding
 from probing.sections.feature_sets import feature_sets, single_blocks
@@ -100,6 +101,25 @@ def test_noise_recordings_are_resampled_whole(tables: dict[str, list[Any]], data
     for metric, ends in whole.items():
         row = entry(tables["scores"], task=name, metric=metric, features="masks", blocks="all")
         assert (row.low, row.high) == pytest.approx(ends)
+
+
+def test_scores_by_condition_are_those_of_its_mixtures(tables: dict[str, list[Any]], data: StudyData) -> None:
+    score = data.collected["score"]
+    loud = np.arange(len(score.mixtures)) % 3 == 0  # a third of the mixtures, where speech is not what masks say
+    infos = [replace(info, snr_db=12.0 if one else -3.0) for info, one in zip(score.mixtures, loud, strict=True)]
+    targets = dict(score.rows[MASKS].targets)
+    targets["vad"] = np.where(loud[score.rows[MASKS].utterances], 1 - targets["vad"], targets["vad"])
+    collected = replace(score, rows={MASKS: replace(score.rows[MASKS], targets=targets)}, mixtures=infos)
+    rows = conditions(replace(data, collected={**data.collected, "score": collected}))["conditions"]
+    at = {row.value: row for row in rows if (row.condition, row.task, row.metric) == ("snr", "vad", "accuracy")}
+    assert list(at) == ["below 0 dB", "from 10 dB"]
+    assert [row.utterances for row in at.values()] == [40, 20]
+    whole = entry(tables["scores"], task="vad", metric="accuracy", features="masks", blocks="all").score
+    assert at["below 0 dB"].score == pytest.approx(whole, abs=0.02)
+    assert at["from 10 dB"].score == pytest.approx(1 - whole, abs=0.02)
+    assert at["below 0 dB"].low < at["below 0 dB"].score < at["below 0 dB"].high
+    classes = {row.value: row.utterances for row in rows if (row.condition, row.metric) == ("noise", "r2")}
+    assert set(classes) == set(CATEGORIES) and sum(classes.values()) == 60
 
 
 def test_details_name_classes_and_channels(tables: dict[str, list[Any]], data: StudyData) -> None:

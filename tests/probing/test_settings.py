@@ -46,6 +46,8 @@ def test_other_files_change_what_they_say_and_nothing_else(name: str) -> None:
         ({"learning_utterances": [45, 0]}, "learning_utterances must be at least 1, got 0"),
         ({"smoothing_frames": [0.5]}, "smoothing_frames must be at least 1, got 0.5"),
         ({"timed_mixtures": 0}, "timed_mixtures must be at least 1"),
+        ({"snr_edges_db": [5.0, 0.0]}, "snr_edges_db must rise"),
+        ({"snr_edges_db": []}, "snr_edges_db must rise and hold at least one edge"),
         ({"examples": -1}, "examples must not be negative"),
         ({"intervals": {"resamples": 0}}, "intervals.resamples must be positive"),
         ({"intervals": {"confidence": 95}}, "intervals.confidence must lie in"),

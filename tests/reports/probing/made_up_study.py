@@ -14,6 +14,7 @@ from reports.probing.meta import Example, ReportMeta, write_meta
 from reports.probing.rows import (
     CalibrationBin,
     Coefficient,
+    ConditionEntry,
     ConfusionCount,
     EmbeddingPoint,
     EstimatorEntry,
@@ -153,6 +154,17 @@ def confusion(rng: np.random.Generator) -> list[ConfusionCount]:
     return rows
 
 
+def conditions(rng: np.random.Generator) -> list[ConditionEntry]:
+    values = {"snr": ["below 0 dB", "0 to 5 dB", "5 to 10 dB", "from 10 dB"], "noise": list(NOISES)}
+    return [
+        ConditionEntry(kind, name, task, TASKS[task][0], score, score - 0.05, score + 0.05, 40)
+        for kind, names in values.items()
+        for task in SHOWN
+        for name in names
+        for score in [float(rng.uniform(0.3, 0.9))]
+    ]
+
+
 def costs(rng: np.random.Generator) -> dict[str, list[Any]]:
     learning, estimators, refinements, calibration = [], [], [], []
     own = {"vad": [("webrtc_vad", 0.72, 9.0)], "f0_hz": [("pesto", 0.8, 900.0), ("yin", 0.45, 70.0)]}
@@ -200,6 +212,7 @@ def made_up_tables(seed: int = 0) -> dict[str, list[Any]]:
         "embedding": embedding(rng),
         "confusion": confusion(rng),
         "verification": [VerificationEntry(name, eer, eer - 0.02, eer + 0.02, 4000, 40) for name, eer in rates.items()],
+        "conditions": conditions(rng),
         **costs(rng),
     }
 

@@ -199,6 +199,16 @@ def test_calibration_has_bins_and_counts() -> None:
     assert [bar.get_height() for bar in lower.patches] == [row.count for row in bins]
 
 
+def test_conditions_stand_in_the_order_of_the_table() -> None:
+    for condition in ("snr", "noise"):
+        figure = drawn(f"conditions_{condition}")
+        rows = [row for row in TABLES["conditions"] if row.condition == condition and row.task == "vad"]
+        axis = figure.axes[titles(figure).index("voice activity")]
+        assert [label.get_text() for label in axis.get_xticklabels()] == [row.value.removesuffix(" dB") for row in rows]
+        drawn_scores = axis.containers[0].lines[0].get_ydata()
+        assert drawn_scores.tolist() == pytest.approx([row.score for row in rows])
+
+
 def test_learning_curves_go_up_in_utterances() -> None:
     rows = [LearningPoint("vad", "accuracy", count, count / 100, 0.0, 1.0) for count in (32, 8, 16)]
     (axis,) = shown(draw_learning(rows)).axes

@@ -71,6 +71,7 @@ def test_columns_are_those_of_the_study() -> None:
         "fewest": "task method c_star metric score_at_c_star full_score",
         "overlap": "method task_a task_b count shared jaccard expected_jaccard",
         "learning_curve": "task metric utterances score low high",
+        "conditions": "condition value task metric score low high utterances",
         "calibration": "task bin_low bin_high mean_probability share_true count",
         "confusion": "task protocol unit true predicted count",
         "coefficients": "task output feature standard_coef",

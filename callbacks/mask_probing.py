@@ -33,6 +33,7 @@ from probes.results import ProbeResult
 from probes.ridge import DEFAULT_RIDGE_L2
 from probes.suite import ProbeSuite
 from probes.tasks import ProbeTask
+from reports.environment import last_parts, software
 from reports.overview import Overview, draw_overview
 
 NOISE_CLASS = "noise_class"  # target, and what mixtures call its name
@@ -231,10 +232,10 @@ class MaskProbing(EvaluationCallback, TimedLogging):
     def _keep_probes(self, trainer: Trainer, pl_module: LightningModule, log: MediaLog) -> None:
         module = enhancement_module(pl_module)
         provenance = {
-            "run": str(log.folder),
+            "run": last_parts(log.folder),
             "steps": str(trainer.global_step),
             "scores": "; ".join(f"{row['task']} {row['metric']} {row['score']:.3f}" for row in self._rows["masks"]),
-        }
+        } | software()
         bank = probe_bank(self._suites["masks"], module.network, module.stft.grid, self._class_names, provenance)
         self._files.write(bank, checkpoint_folder(trainer, log.folder))
 

@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.media_log import media_log
 from callbacks.probe_files import BEST, LAST, checkpoint_folder, judged_checkpoint
-from reports.environment import git_state, installed_versions, platform_facts
+from reports.environment import git_state, installed_versions, platform_facts, software
 
 
 class RunRecord(Callback):
@@ -29,6 +29,7 @@ class RunRecord(Callback):
     def __init__(self, artifacts: bool = True) -> None:
         super().__init__()
         self.artifacts = artifacts
+        self._software: dict[str, str] | None = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record what the run is made of."""
@@ -46,6 +47,12 @@ class RunRecord(Callback):
         if config.is_file():  # written by LightningCLI; a trainer that was built by hand has none
             for sink in log.sinks:
                 sink.facts("config", yaml.safe_load(config.read_text(encoding="utf-8")))
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Keep in the checkpoint what it was made with, as plain text."""
+        if self._software is None:  # asks git, once
+            self._software = software()
+        checkpoint["software"] = dict(self._software)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the best checkpoint and its probes."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import reprlib
+import sys
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from networks.gate_settings import GateSettings
 
+# Frames between taps: each is memory of a stream. 4096 frames are 65 s at 16 kHz; trained networks have a few.
+LARGEST_DILATION = 4096
 Shapes = dict[str, tuple[int, ...]]
 Settings = TypeVar("Settings")
 
@@ -51,6 +54,10 @@ class Architecture:
                 raise ValueError(f"architecture.{name} must be positive, got {getattr(self, name)}")
         if not self.dilations or min(self.dilations) < 1:
             raise ValueError(f"architecture.dilations must be positive and not empty, got {list(self.dilations)}")
+        if max(self.dilations) > LARGEST_DILATION:
+            raise ValueError(
+                f"architecture.dilations must be at most {LARGEST_DILATION} frames, got {_brief(max(self.dilations))}"
+            )
         if not 0 < self.compression <= 1:
             raise ValueError(f"architecture.compression must lie in (0, 1], got {self.compression}")
 
@@ -120,7 +127,7 @@ class Architecture:
         values = plain_fields(cls, given, "architecture", complete)
         if "dilations" in values:
             if not all(type(step) is int for step in values["dilations"]):
-                raise ValueError(f"architecture.dilations must be whole numbers, got {given['dilations']!r}")  # type: ignore[index]
+                raise ValueError(f"architecture.dilations must be whole numbers, got {_brief(given['dilations'])}")  # type: ignore[index]
             values["dilations"] = tuple(values["dilations"])
         if "gate" in values:
             values["gate"] = GateSettings(**plain_fields(GateSettings, values["gate"], "architecture.gate", complete))
@@ -148,13 +155,13 @@ def plain_fields(kind: type[Settings], given: object, where: str, complete: bool
         {'hop_length': 128}
     """
     if not isinstance(given, dict):
-        raise ValueError(f"{where} must be a mapping, got {given!r}")
+        raise ValueError(f"{where} must be a mapping, got {_brief(given)}")
     defaults = {item.name: getattr(kind(), item.name) for item in fields(kind)}  # type: ignore[arg-type]
     for name, value in given.items():
         if name not in defaults:
-            raise ValueError(f"{where}.{name} is unknown; expected {', '.join(defaults)}")
+            raise ValueError(f"{where}.{name!s:.50} is unknown; expected {', '.join(defaults)}")
         if not _is_like(value, defaults[name]):
-            raise ValueError(f"{where}.{name} must be like {defaults[name]!r}, got {value!r}")
+            raise ValueError(f"{where}.{name} must be like {defaults[name]!r}, got {_brief(value)}")
     missing = [name for name in defaults if name not in given]
     if complete and missing:
         raise ValueError(f"{where}.{missing[0]} is missing")
@@ -164,12 +171,19 @@ def plain_fields(kind: type[Settings], given: object, where: str, complete: bool
 def _is_like(value: object, default: object) -> bool:
     """Tell whether a value from a file can stand where the default does."""
     if isinstance(default, float):
-        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[operator]
     if isinstance(default, tuple):
         return isinstance(value, list | tuple)
     if isinstance(default, bool | int | str):
         return type(value) is type(default)
     return isinstance(value, dict)
+
+
+def _brief(value: object) -> str:
+    """Return the beginning of a value that may be of any size; YAML can name one part a million times."""
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"a whole number of {value.bit_length()} bits"
+    return reprlib.repr(value)
 
 
 def _pointwise(name: str, inputs: int, outputs: int) -> Shapes:

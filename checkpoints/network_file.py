@@ -105,20 +105,20 @@ class StoredNetwork:
                 text = (file.metadata() or {}).get("dyncp", "null")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             described = json.loads(text)
-        except (SafetensorError, json.JSONDecodeError, TypeError, RecursionError) as error:
+        except (SafetensorError, ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError) as error:
             raise NetworkFileError(f"{path}: not a readable safetensors file ({error})") from error
         if not isinstance(described, dict) or (described.get("format"), described.get("version")) != (FORMAT, VERSION):
             raise NetworkFileError(f"{path}: expected a network of format '{FORMAT}', version {VERSION}")
         try:
             return _assemble(described, tensors)
-        except ValueError as error:
+        except (ValueError, OverflowError, RecursionError) as error:
             raise NetworkFileError(f"{path}: {error}") from error
 
 
 def _assemble(described: Mapping[str, Any], tensors: Mapping[str, NDArray[np.float32]]) -> StoredNetwork:
     provenance = described.get("provenance")
     if not isinstance(provenance, dict) or not all(isinstance(value, str) for value in provenance.values()):
-        raise ValueError(f"provenance must be text by label, got {provenance!r}")
+        raise ValueError(f"provenance must be text by label, got {provenance!r:.50}")
     return StoredNetwork(
         Architecture.from_plain(described.get("architecture")),
         FrameGrid(**plain_fields(FrameGrid, described.get("grid"), "grid")),

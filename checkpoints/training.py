@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from checkpoints.architecture import Architecture, plain_fields
 from checkpoints.network_file import NetworkFileError, StoredNetwork
+from checkpoints.yaml_file import YamlError, read_yaml
 from networks.former_names import present_name, present_settings
 from networks.framing import FrameGrid
 
@@ -58,16 +58,19 @@ def read_checkpoint(checkpoint: Path, config: Path | None = None) -> StoredNetwo
     settings = _read_settings(config, checkpoint)
     try:
         architecture, grid = _architecture(settings)
-    except (ValueError, TypeError, ZeroDivisionError) as error:
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError) as error:
         raise NetworkFileError(f"{config}: {error}") from error
     stored = _load(checkpoint)
     tensors = _network_tensors(stored["state_dict"], checkpoint)
+    if architecture.blocks > len(tensors):  # before anything is made for each: a configuration may claim any number
+        raise NetworkFileError(f"{config}: {architecture.blocks} blocks, but {checkpoint} has {len(tensors)} tensors")
     if not any(name.endswith(".gate.threshold") for name in tensors):
         tensors |= _computed_thresholds(architecture)
     provenance = {
         "checkpoint": checkpoint.name,
         "epochs": str(stored.get("epoch", "")),
         "steps": str(stored.get("global_step", "")),
+        "trained_with": _software_text(stored.get("software")),
         "configuration": _configuration_text(settings),
     }
     try:
@@ -82,9 +85,9 @@ def _read_settings(config: Path, checkpoint: Path) -> dict[str, Any]:
     if not config.is_file():
         raise NetworkFileError(f"{config}: no such file; the configuration of the training of {checkpoint} is needed")
     try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise NetworkFileError(f"{config}: not readable as YAML ({error})") from error
+        settings = read_yaml(config)
+    except YamlError as error:
+        raise NetworkFileError(str(error)) from error
     if not isinstance(settings, dict):
         raise NetworkFileError(f"{config}: expected the configuration of a training, got {settings!r:.50}")
     return settings
@@ -100,7 +103,7 @@ def _architecture(settings: Mapping[str, Any]) -> tuple[Architecture, FrameGrid]
     network = model.get("network") if isinstance(model, dict) else None
     if not isinstance(network, dict) or network.get("class_path") != NETWORK:
         found = network.get("class_path") if isinstance(network, dict) else network
-        raise ValueError(f"model.network.class_path must be {NETWORK}, got {found!r}")
+        raise ValueError(f"model.network.class_path must be {NETWORK}, got {found!r:.100}")
     data = settings.get("data")
     given_grid = data.get("grid", {}) if isinstance(data, dict) else {}
     grid = FrameGrid(**plain_fields(FrameGrid, given_grid, "data.grid", complete=False))
@@ -115,8 +118,8 @@ def _load(checkpoint: Path) -> dict[str, Any]:
         raise NetworkFileError(f"{checkpoint}: not a checkpoint, or truncated")
     try:
         stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        raise NetworkFileError(f"{checkpoint}: cannot be read as a checkpoint: {error}") from error
+    except Exception as error:  # what a damaged pickle or archive raises is of two dozen types, and all mean the same
+        raise NetworkFileError(f"{checkpoint}: cannot be read as a checkpoint: {error!s:.500}") from error
     if not isinstance(stored, dict) or not isinstance(stored.get("state_dict"), dict):
         raise NetworkFileError(f"{checkpoint}: not a checkpoint of `lightning fit`: it has no state_dict")
     return stored
@@ -124,14 +127,30 @@ def _load(checkpoint: Path) -> dict[str, Any]:
 
 def _network_tensors(state: Mapping[str, Any], checkpoint: Path) -> Tensors:
     """Pick the network from the state of the module, under present names."""
-    named = {present_name(name): value for name, value in state.items() if name.startswith(PREFIX)}
+    named = {present_name(name): value for name, value in state.items() if str(name).startswith(PREFIX)}
     if not named:
         raise NetworkFileError(f"{checkpoint}: not a checkpoint of `lightning fit`: it has no weights of a network")
     return {
-        name.removeprefix(PREFIX): value.detach().float().contiguous().numpy()
+        name.removeprefix(PREFIX): _values(name, value, checkpoint)
         for name, value in named.items()
         if not name.endswith(COUNTER)
     }
+
+
+def _values(name: str, value: Any, checkpoint: Path) -> NDArray[np.float32]:
+    """Return a tensor as an array.
+
+    Raises:
+        NetworkFileError: if it is none that has its values in the file, as real numbers.
+    """
+    import torch
+
+    usable = isinstance(value, torch.Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+    if not usable or not value.dtype.is_floating_point:
+        raise NetworkFileError(f"{checkpoint}: '{name}' must be a tensor of real numbers, got {type(value).__name__}")
+    if value.untyped_storage().nbytes() < value.nbytes:  # repeated values, which would be laid out one by one
+        raise NetworkFileError(f"{checkpoint}: '{name}' of shape {tuple(value.shape)} has fewer values than that")
+    return value.detach().float().contiguous().numpy()
 
 
 def _computed_thresholds(architecture: Architecture) -> Tensors:
@@ -140,6 +159,12 @@ def _computed_thresholds(architecture: Architecture) -> Tensors:
         return {}
     threshold = np.array(architecture.gate.frame_threshold(architecture.gate.target_utilization), dtype=np.float32)
     return {f"blocks.{block}.gate.threshold": threshold for block in range(architecture.blocks)}
+
+
+def _software_text(software: object) -> str:
+    """Return version and commit that a checkpoint was saved with; earlier ones do not say."""
+    known = software if isinstance(software, Mapping) else {}
+    return ", ".join(f"{name} {known[name]!s:.100}" for name in ("dyncp", "commit") if name in known)
 
 
 def _configuration_text(settings: Mapping[str, Any]) -> str:

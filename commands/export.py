@@ -58,10 +58,12 @@ def run(options: argparse.Namespace) -> int:
 def _run(options: argparse.Namespace) -> None:
     _check(options)
     from checkpoints.training import read_network
+    from reports.environment import software_text
     from streaming import export  # numpy and what reads the files take a moment
 
     source, out = options.checkpoint, options.out
-    network = export.add_provenance(read_network(source, options.config), _lines(options.provenance))
+    made = {"exported_with": software_text()} | _lines(options.provenance)
+    network = export.add_provenance(read_network(source, options.config), made)
     probes = None if options.probes is None else export.read_probes(options.probes, network, source)
     found = f"{network.architecture.blocks} blocks of {network.architecture.channels} channels"
     if out.suffix == ".onnx":

@@ -7,7 +7,7 @@ import warnings
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 import soundfile
@@ -15,9 +15,10 @@ import torch
 import torchaudio
 from numpy.typing import NDArray
 
-from datamodules.corpus import CorpusError, DamagedRecordingError
+from datamodules.corpus import LIMIT, CorpusError, DamagedRecordingError, check_length, unusable_sample
 
 FULL_SCALE_INT16 = 32768.0
+BLOCK = 1 << 22  # samples that are read at once
 
 
 class Archive(Protocol):
@@ -117,19 +118,34 @@ class AudioReader:
             with soundfile.SoundFile(content) as file:
                 rate = file.samplerate
                 expected = file.frames
+                if file.channels != 1:
+                    raise DamagedRecordingError(f"{path}: expected mono, got {file.channels} channels")
+                check_length(path, expected, rate, self.sample_rate)
                 dtype = "int16" if file.subtype == "PCM_16" and rate == self.sample_rate else "float32"
-                samples = file.read(dtype=dtype)
-        except (soundfile.SoundFileError, OSError) as error:
+                samples = _read_blocks(file, dtype)
+        except (soundfile.SoundFileError, OSError, TypeError) as error:  # TypeError: a format without header
             raise DamagedRecordingError(f"{path}: cannot be decoded ({error})") from error
         if len(samples) != expected:
             raise DamagedRecordingError(f"{path}: truncated, {len(samples)} of {expected} samples could be decoded")
         if not len(samples):
             raise DamagedRecordingError(f"{path}: holds no samples")
-        if samples.dtype == np.float32 and not np.isfinite(samples).all():
-            raise DamagedRecordingError(f"{path}: holds samples that are not finite (NaN or infinite)")
+        bad = unusable_sample(samples) if samples.dtype == np.float32 else None
+        if bad is not None:
+            raise DamagedRecordingError(
+                f"{path}: holds samples that are not finite (NaN or infinite), or beyond {LIMIT:.0f} times full scale: "
+                f"sample {bad} is {samples[bad]}"
+            )
         if rate != self.sample_rate:
             samples = torchaudio.functional.resample(torch.from_numpy(samples), rate, self.sample_rate).numpy()
         return samples
+
+
+def _read_blocks(file: soundfile.SoundFile, dtype: str) -> NDArray[Any]:
+    """Read a file to its end: memory follows what is there, and not what the header says."""
+    blocks = [file.read(BLOCK, dtype=dtype)]
+    while len(blocks[-1]) == BLOCK:
+        blocks.append(file.read(BLOCK, dtype=dtype))
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
 
 
 class AllDamagedError(CorpusError):

@@ -20,6 +20,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
+
+from networks.framing import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 
 SPLITS = ("train", "valid", "test")
 SEXES = ("F", "M")
@@ -27,6 +30,9 @@ SPEECH_COLUMNS = ("path", "speaker", "sex", "seconds", "split")
 NOISE_COLUMNS = ("path", "category", "seconds", "split")
 PAIR_COLUMNS = ("speech", "noise", "snr_db", "split")
 OPTIONAL_COLUMNS = ("sex", "snr_db")  # may be empty
+LIMIT = 1e6  # times full scale: squares of larger samples need not be finite in float32
+MAX_SAMPLES = 1 << 29  # of a recording: nine hours at 16 kHz, 2 GiB when decoded
+MAX_RATIO = 1 << 26  # numbers in the filters that resample: 256 MiB; 44.1 kHz to 16 kHz takes 70560
 RESPONSE_COLUMNS = ("path", "seconds")
 
 
@@ -99,7 +105,9 @@ class Corpus:
 
     def name_of(self, path: Path) -> str:
         """Return the path of a recording as the manifests give it, the same on every machine."""
-        return (path.relative_to(self.root) if self.root is not None else path).as_posix()
+        if self.root is None or not path.is_relative_to(self.root):  # recordings that were not copied lie elsewhere
+            return path.as_posix()
+        return path.relative_to(self.root).as_posix()
 
     def speech_of(self, split: str) -> list[SpeechRecord]:
         """Return the clean recordings of a split."""
@@ -141,31 +149,45 @@ def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     try:
         with manifest.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte order mark
             reader = csv.DictReader(file)
+            header = list(reader.fieldnames or [])
+            twice = next((column for column in header if column and header.count(column) > 1), None)
+            if twice is not None:
+                raise CorpusError(f"{manifest}: column '{twice:.50}' is there twice")
             missing = [column for column in columns if column not in (reader.fieldnames or [])]
             if missing:
                 raise CorpusError(
                     f"{manifest}: column '{missing[0]}' is missing; expected {', '.join(columns)}, "
-                    f"found {', '.join(reader.fieldnames or []) or 'an empty file'}"
+                    f"found {', '.join(header)[:200] or 'an empty file'}"
                 )
             rows = list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
         raise CorpusError(f"{manifest}: not a UTF-8 CSV file ({error})") from error
     if not rows:
         raise CorpusError(f"{manifest}: no rows; expected at least one recording for each of {', '.join(SPLITS)}")
     seen: set[str] = set()
     for line, row in enumerate(rows, start=2):
+        if None in row:  # so csv calls what stands behind the last column
+            raise CorpusError(f"{manifest}, line {line}: more fields than columns; is there a comma without quotes?")
         for column in columns:
             if not row[column] and column not in OPTIONAL_COLUMNS:
                 raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
         if "split" in row and row["split"] not in SPLITS:
             raise CorpusError(
-                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']}'"
+                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']:.50}'"
             )
         if "path" in columns:
-            if row["path"] in seen:
-                raise CorpusError(f"{manifest}, line {line}: path '{row['path']}' is listed twice")
-            seen.add(row["path"])
+            where = f"{manifest}, line {line}: path '{row['path']:.200}'"
+            if not _is_plain(row["path"]):
+                raise CorpusError(f"{where} must be that of a file in the folder of the manifest, without '..'")
+            if str(Path(row["path"])) in seen:
+                raise CorpusError(f"{where} is listed twice")
+            seen.add(str(Path(row["path"])))
     return rows
+
+
+def _is_plain(path: str) -> bool:
+    """Tell whether a path names a file in one way only; an absolute one is that of a recording that was not copied."""
+    return "\0" not in path and ".." not in Path(path).parts and Path(path) != Path()
 
 
 def _read_pairs(root: Path, speech: Sequence[SpeechRecord], noise: Sequence[NoiseRecord]) -> tuple[PairRecord, ...]:
@@ -189,7 +211,9 @@ def _read_pairs(root: Path, speech: Sequence[SpeechRecord], noise: Sequence[Nois
         try:
             snr_db = float(row["snr_db"] or math.nan)
         except ValueError as error:
-            raise CorpusError(f"{manifest}, line {line}: snr_db must be a number, got '{row['snr_db']}'") from error
+            raise CorpusError(f"{manifest}, line {line}: snr_db must be a number, got '{row['snr_db']:.50}'") from error
+        if math.isinf(snr_db):
+            raise CorpusError(f"{manifest}, line {line}: snr_db must be finite or empty, got '{row['snr_db']:.50}'")
         pairs.append(PairRecord(clean[root / row["speech"]], noises[root / row["noise"]], snr_db))
     return tuple(pairs)
 
@@ -210,7 +234,7 @@ def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
         raise CorpusError(f"{path}: no such audio file")
     try:
         info = soundfile.info(str(path))
-    except soundfile.SoundFileError as error:
+    except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:  # TypeError: a format without header
         raise DamagedRecordingError(f"{path}: not a readable audio file ({error})") from error
     if info.channels != 1:
         raise CorpusError(f"{path}: expected mono, got {info.channels} channels")
@@ -220,12 +244,66 @@ def check_audio(path: Path, sample_rate: int, resample: bool) -> None:
         )
     if info.frames == 0:
         raise DamagedRecordingError(f"{path}: holds no samples")
+    check_length(path, info.frames, info.samplerate, sample_rate)
     if info.subtype in ("FLOAT", "DOUBLE"):  # only float files can hold anything that is not a number
+        _check_values(path)
+
+
+def check_length(path: Path, frames: int, rate: int, wanted_rate: int) -> None:
+    """Check what a header says, before memory is taken for it.
+
+    Args:
+        path: of the recording.
+        frames: samples that it has.
+        rate: Hz that it has.
+        wanted_rate: Hz that it is resampled to if the rates differ.
+
+    Raises:
+        DamagedRecordingError: if a recording cannot be like that, or is too large to be held.
+    """
+    if not LOWEST_RATE_HZ <= rate <= HIGHEST_RATE_HZ:
+        raise DamagedRecordingError(f"{path}: expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, got {rate} Hz")
+    most = frames * max(1, wanted_rate // rate)
+    if most > MAX_SAMPLES:
+        raise DamagedRecordingError(
+            f"{path}: {frames} samples as its header says, more than the {MAX_SAMPLES} that a recording may have; "
+            "cut it into shorter ones, or write it anew if it is shorter"
+        )
+    common = math.gcd(rate, wanted_rate)
+    if rate != wanted_rate and rate // common * (wanted_rate // common) > MAX_RATIO:
+        raise DamagedRecordingError(
+            f"{path}: {rate} Hz cannot be resampled to {wanted_rate} Hz, whose largest common factor is {common}; "
+            "resample the recording to a usual rate first"
+        )
+
+
+def unusable_sample(samples: NDArray[np.float32]) -> int | None:
+    """Return the first sample that nothing can be computed with, None if there is no such sample.
+
+    Example:
+        >>> unusable_sample(np.array([0.5, np.nan], np.float32)), unusable_sample(np.array([0.5, -1.5], np.float32))
+        (1, None)
+    """
+    usable = np.abs(samples) <= LIMIT  # False for NaN too
+    return None if usable.all() else int(usable.argmin())
+
+
+def _check_values(path: Path) -> None:
+    """Check every sample of a recording, block by block.
+
+    Raises:
+        DamagedRecordingError: naming the first that is not usable.
+    """
+    try:
         for position, block in enumerate(soundfile.blocks(str(path), blocksize=1 << 20, dtype="float32")):
-            bad = np.flatnonzero(~np.isfinite(block))
-            if bad.size:
-                sample = (position << 20) + int(bad[0])
-                raise DamagedRecordingError(f"{path}: sample {sample} is not finite (NaN or infinite)")
+            bad = unusable_sample(block)
+            if bad is not None:
+                raise DamagedRecordingError(
+                    f"{path}: sample {(position << 20) + bad} is not finite (NaN or infinite), or beyond "
+                    f"{LIMIT:.0f} times full scale: {block[bad]}"
+                )
+    except (soundfile.SoundFileError, OSError) as error:
+        raise DamagedRecordingError(f"{path}: cannot be decoded ({error})") from error
 
 
 def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
@@ -286,7 +364,7 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS, responses: bool = Fa
     for row in _read_rows(root / "speech.csv", SPEECH_COLUMNS):
         sex = (row["sex"] or "").upper()  # None where the row ends before it
         if sex and sex not in SEXES:
-            raise CorpusError(f"{root / 'speech.csv'}: {row['path']}: sex must be F, M or empty, got '{row['sex']}'")
+            raise CorpusError(f"{root / 'speech.csv'}: {row['path']}: sex must be F, M or empty, got '{row['sex']:.50}'")
         speech.append(SpeechRecord(root / row["path"], row["speaker"], sex, row["split"]))
     noise = [
         NoiseRecord(root / row["path"], row["category"], row["split"])

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MAGNITUDE_FLOOR = 1e-9  # added to magnitudes before a power law: keeps it differentiable at digital silence
+# Rates of recordings that can be meant: below telephones and above bats a header is damaged, and resampling from or to
+# such a rate would take thousands of times the memory of the recording.
+LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 1_000, 1_000_000
 LAST_FRAME_FLOOR = 0.01  # squared window below which the last frame alone no longer determines the signal
 
 
@@ -38,6 +41,8 @@ class FrameGrid:
             value = getattr(self, name)
             if value <= 0:
                 raise ValueError(f"grid.{name} must be positive, got {value}")
+        if self.sample_rate > HIGHEST_RATE_HZ:
+            raise ValueError(f"grid.sample_rate must be at most {HIGHEST_RATE_HZ} Hz, got {self.sample_rate:d}")
         if self.window_length % 2 or self.window_length % self.hop_length or self.window_length < 2 * self.hop_length:
             raise ValueError(
                 f"grid.window_length must be even and a multiple of at least two hops, "

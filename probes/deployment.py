@@ -154,7 +154,7 @@ class ProbeBank:
                 text = (file.metadata() or {}).get("dyncp", "null")
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             described = json.loads(text)
-        except (SafetensorError, json.JSONDecodeError) as error:
+        except (SafetensorError, ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError) as error:
             raise ProbeFileError(f"{path}: not a readable safetensors file ({error})") from error
         if not isinstance(described, dict) or (described.get("format"), described.get("version")) != (FORMAT, VERSION):
             raise ProbeFileError(f"{path}: expected probes of format '{FORMAT}', version {VERSION}")
@@ -162,7 +162,7 @@ class ProbeBank:
             probes = {name: _read_probe(name, given, tensors) for name, given in described["probes"].items()}
             sizes = int(described["blocks"]), int(described["channels"]), float(described["hop_s"])
             return cls(probes, *sizes, {str(k): str(v) for k, v in described["provenance"].items()})
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
             raise ProbeFileError(f"{path}: {reason}") from error
 

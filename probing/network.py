@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 import yaml
 
+from checkpoints.yaml_file import YamlError, read_yaml
 from datamodules.enhancement_data import EnhancementDataModule
 from lightning_modules.checkpoints import CheckpointError, check_file
 from lightning_modules.enhancement import EnhancementModule
@@ -42,7 +43,10 @@ def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, En
     """
     with tempfile.TemporaryDirectory() as folder:
         trained = Path(folder) / "config.yaml"
-        written = yaml.safe_load(config.read_text(encoding="utf-8"))
+        try:
+            written = read_yaml(config)
+        except YamlError as error:
+            raise ConfigError(str(error)) from error
         if not isinstance(written, dict):
             raise ConfigError(f"{config}: expected a mapping of settings")
         trained.write_text(yaml.safe_dump({key: value for key, value in written.items() if key not in OF_SUBCOMMANDS}))
@@ -65,8 +69,11 @@ def load_weights(module: EnhancementModule, checkpoint: Path) -> None:
         CheckpointError: if it cannot be used, or is of another architecture.
     """
     check_file(checkpoint)
-    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    if "state_dict" not in stored:
+    try:
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # what a damaged pickle or archive raises is of two dozen types, and all mean the same
+        raise CheckpointError(f"'{checkpoint}' cannot be read as a checkpoint: {error!s:.500}") from error
+    if not isinstance(stored, dict) or not isinstance(stored.get("state_dict"), dict):
         raise CheckpointError(f"'{checkpoint}' holds no state_dict, so it is no checkpoint of a training")
     module.on_load_checkpoint(stored)
     module.load_state_dict(stored["state_dict"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from probing.state import StudyIdentity, StudyState
+from reports.environment import last_parts, software_text, without_place
 from reports.probing.__main__ import write_report
 from reports.probing.meta import MACS, PESQ, TARGET_UTILIZATION, Example, ReportMeta, write_meta
 from reports.probing.rows import QualityEntry
@@ -29,9 +30,9 @@ def write_study_report(identity: StudyIdentity, state: StudyState, out: Path, ot
     told = state.all_told()
     meta = ReportMeta(
         title=f"What the masks of {Path(identity.checkpoint).name} know",
-        checkpoint=f"{identity.checkpoint} (SHA-256 {identity.sha256})",
-        config=" ".join([identity.config, *identity.arguments]),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        checkpoint=f"{last_parts(identity.checkpoint, 4)} (SHA-256 {identity.sha256})",
+        config=" ".join([last_parts(identity.config, 4), *map(without_place, identity.arguments)]),
+        created=f"{datetime.now(UTC).isoformat(timespec='seconds')}, {software_text()}",
         numbers=_numbers(told, state, out),
         notes=_notes(identity.settings, told),
         examples=tuple(Example(**example) for example in told.get("examples", [])),

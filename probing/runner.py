@@ -24,6 +24,7 @@ from probing.outcome import Outcome, Study
 from probing.sections.registry import BUILT_ON, SECTIONS
 from probing.settings import StudySettings
 from probing.state import Stopwatch, StudyState, Tables, identify
+from reports.environment import last_parts, software, without_place
 
 
 @dataclass(frozen=True)
@@ -135,11 +136,11 @@ class StudyRun:
 
     def _provenance(self) -> dict[str, str]:
         return {
-            "checkpoint": self.identity.checkpoint,
+            "checkpoint": last_parts(self.identity.checkpoint, 4),
             "sha256": self.identity.sha256,
             "network": read_checkpoint(self.request.checkpoint, self.config).fingerprint,
-            "config": self.identity.config,
-            "arguments": " ".join(self.identity.arguments),
+            "config": last_parts(self.identity.config, 4),
+            "arguments": " ".join(map(without_place, self.identity.arguments)),
             "split": self.request.settings.split,
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
+        } | software()

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from checkpoints.yaml_file import read_yaml
 from probes.fitting import FitSettings
 from probes.tasks import ProbeTask
 from probing.mixtures import MixtureCounts
@@ -180,7 +180,7 @@ def read_settings(path: Path) -> StudySettings:
     """
     if not path.is_file():
         raise ValueError(f"--study: no file '{path}'; expected one such as configs/probing/study.yaml")
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of settings, got {type(content).__name__}")
     parser = ArgumentParser(exit_on_error=False)
@@ -188,6 +188,6 @@ def read_settings(path: Path) -> StudySettings:
     try:
         parsed = parser.parse_object({"study": content})
         settings: StudySettings = parser.instantiate_classes(parsed).study
-    except (ArgumentError, ValueError, TypeError) as error:
+    except (ArgumentError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
     return settings

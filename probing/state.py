@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -146,11 +147,23 @@ def _read(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError, OSError):
         content = None
-    if not isinstance(content, dict) or not {"digest", "sections", "seconds"} <= set(content):
+    if not isinstance(content, dict) or not _is_state(content):
         raise StudyError(f"{path}: not the state of a study; give --anew to begin again")
     return content
+
+
+def _is_state(content: Mapping[str, Any]) -> bool:
+    """Tell whether everything is there and of its type."""
+    sections, seconds = content.get("sections"), content.get("seconds")
+    return (
+        isinstance(content.get("digest"), str)
+        and isinstance(sections, dict)
+        and all(isinstance(told, dict) for told in sections.values())
+        and isinstance(seconds, dict)
+        and all(type(value) in (int, float) and 0 <= value < math.inf for value in seconds.values())
+    )
 
 
 class Tables:

@@ -29,6 +29,49 @@ def git_state(folder: Path) -> dict[str, str | bool] | None:
     return {"commit": commit} if status is None else {"commit": commit, "changed": bool(status)}
 
 
+def software() -> dict[str, str]:
+    """Return the version of this package and, of a checkout, the commit, for what is kept in files that it writes.
+
+    Example:
+        >>> list(software())[0]
+        'dyncp'
+    """
+    try:
+        release = metadata.version("dyncp")
+    except metadata.PackageNotFoundError:  # run from a checkout that is not installed
+        release = "unknown"
+    state = git_state(Path(__file__).resolve().parent.parent)
+    if state is None:
+        return {"dyncp": release}
+    return {"dyncp": release, "commit": f"{state['commit']}{' and changes' if state.get('changed') else ''}"}
+
+
+def software_text() -> str:
+    """Return :func:`software` as one line."""
+    return ", ".join(f"{name} {value}" for name, value in software().items())
+
+
+def last_parts(path: str | Path, count: int = 2) -> str:
+    """Return the end of a path, for files that are given to others.
+
+    Example:
+        >>> last_parts("/home/me/runs/quickstart/version_0"), last_parts("best.ckpt")
+        ('quickstart/version_0', 'best.ckpt')
+    """
+    return "/".join([part for part in Path(path).parts if part != Path(path).anchor][-count:])
+
+
+def without_place(argument: str) -> str:
+    """Return an argument of a command line with the end only of an absolute path in it.
+
+    Example:
+        >>> without_place("--data.root=/home/me/corpus"), without_place("/home/me/corpus"), without_place("--x=1")
+        ('--data.root=me/corpus', 'me/corpus', '--x=1')
+    """
+    option, equals, value = argument.rpartition("=")
+    return f"{option}{equals}{last_parts(value)}" if Path(value).is_absolute() else argument
+
+
 def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints; None if it fails."""
     try:

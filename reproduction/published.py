@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,8 +74,8 @@ class Published:
         if not path.is_file():
             raise PublishedError(f"{path}: no such file; `dyncp reproduce --publish` writes one")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
+            content = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+        except (ValueError, RecursionError, OSError) as error:
             raise PublishedError(f"{path}: not readable as JSON ({error})") from error
         if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
             raise PublishedError(f"{path}: expected scores of format '{FORMAT}', version {VERSION}")
@@ -82,6 +83,18 @@ class Published:
             return _read(content)
         except ValueError as error:
             raise PublishedError(f"{path}: {error}") from error
+
+
+def _finite(text: str) -> float:
+    """Read a number.
+
+    Raises:
+        ValueError: if it is none, or too large; JSON has no way to write such a one.
+    """
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"expected finite numbers, got {text:.50}")
+    return value
 
 
 def _read(content: Mapping[str, Any]) -> Published:
@@ -115,7 +128,7 @@ def _read_score(position: int, row: object) -> PublishedScore:
         value = row.get(field)
         if field in ("low", "high") and value is None:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
             raise ValueError(f"{where}.{field} must be a number, got {value!r:.50}")
     if row["tolerance"] < 0:
         raise ValueError(f"{where}.tolerance must be 0 or more, got {row['tolerance']}")

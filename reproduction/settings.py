@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
+from checkpoints.yaml_file import read_yaml
 from datamodules.mixing_settings import MixingSettings
 from probes.tasks import ProbeTask
 from probing.settings import IntervalSettings, StudySettings
@@ -156,7 +156,7 @@ def read_settings(path: Path) -> ReproductionSettings:
     """
     if not path.is_file():
         raise ValueError(f"--config: no file '{path}'; expected one such as configs/probing/reproduction.yaml")
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    content = read_yaml(path) or {}
     if not isinstance(content, dict):
         raise ValueError(f"{path}: expected a mapping of settings, got {type(content).__name__}")
     parser = ArgumentParser(exit_on_error=False)
@@ -164,6 +164,6 @@ def read_settings(path: Path) -> ReproductionSettings:
     try:
         parsed = parser.parse_object({"reproduction": content})
         settings: ReproductionSettings = parser.instantiate_classes(parsed).reproduction
-    except (ArgumentError, ValueError, TypeError) as error:
+    except (ArgumentError, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise ValueError(f"{path}: {error}") from error
     return settings

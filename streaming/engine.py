@@ -77,6 +77,8 @@ class EngineStream(ABC):
             if given is None or given.shape != value.shape or given.dtype != value.dtype:
                 found = "none" if given is None else f"{given.dtype} of shape {given.shape}"
                 raise ValueError(f"'{name}' must be {value.dtype} of shape {value.shape}, got {found}")
+            if not np.isfinite(given).all():
+                raise ValueError(f"the state is damaged: '{name}' holds values that are not finite")
         self._check_clock(tensors["clock"])
         self.state[:], self.clock[:] = tensors["state"], tensors["clock"]
 

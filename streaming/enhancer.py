@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -18,6 +19,10 @@ from streaming.state_file import read_state, write_state
 
 NO_MASKS = np.zeros((0, 0, 0), dtype=np.uint8)
 Samples = NDArray[np.float32]
+
+
+class UnusableNetworkError(ValueError):
+    """A network whose weights are so large that its output is no number; the message names it."""
 
 
 class Chunk(NamedTuple):
@@ -87,6 +92,7 @@ class StreamingEnhancer:
         keep_masks: bool = False,
     ) -> None:
         loaded = load_engine(checkpoint, probes, engine, smoothing_s)
+        self._source = "default network" if checkpoint is None else str(checkpoint)
         self.identity = loaded.identity
         self.schema = loaded.schema
         self.grid = loaded.grid
@@ -139,6 +145,7 @@ class StreamingEnhancer:
         Raises:
             ValueError: if a sample is not finite or beyond a million times full scale, or a shape or type is wrong; the
                 stream is as before then.
+            UnusableNetworkError: if the network returns no numbers.
         """
         given = np.asarray(samples)
         if given.ndim != 1 or given.dtype.kind != "f":
@@ -168,8 +175,11 @@ class StreamingEnhancer:
         written = self._stream.advance(samples, FrameBuffers(enhanced, outputs, utilization, masks, forced))
         if written < 0:
             refuse_unusable(samples)
+        done = enhanced[:written]
+        if not math.isfinite(done.dot(done)):  # squares of what is left of any usable sample are far from too large
+            raise UnusableNetworkError(f"{self._source}: the network's output is not finite: its weights are too large")
         kept = masks.view(np.bool_) if self.keep_masks else None
-        return Chunk(enhanced[:written], first, Properties(self.schema, outputs), utilization, kept)
+        return Chunk(done, first, Properties(self.schema, outputs), utilization, kept)
 
     def _checked_masks(self, masks: NDArray[np.bool_], frames: int) -> NDArray[np.uint8]:
         shape = (frames, self.blocks, self.channels)

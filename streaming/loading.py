@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
 from checkpoints import default_network, probes_beside
+from checkpoints.network_file import NetworkFileError
 from checkpoints.training import read_network
 from networks.framing import FrameGrid
 from probes.deployment import ProbeBank
@@ -55,7 +56,7 @@ def load_engine(
     hop_s = network.grid.hop_length / network.grid.sample_rate
     packed = pack(network, bank, max(1.0, smoothing_s / hop_s))
     identity = {"engine": engine, "network": network.fingerprint, "probes": _digest(bank)}
-    return LoadedEngine(_make(engine, network, packed, graph), network.grid, schema_of(bank), identity)
+    return LoadedEngine(_make(engine, network, packed, graph, path), network.grid, schema_of(bank), identity)
 
 
 def _read_network(path: Path, engine: EngineName) -> tuple[FoldedNetwork, bytes | None]:
@@ -70,11 +71,23 @@ def _read_network(path: Path, engine: EngineName) -> tuple[FoldedNetwork, bytes 
     return outline(exported), exported.model
 
 
-def _make(name: EngineName, network: FoldedNetwork, packed: PackedNetwork, graph: bytes | None) -> Engine:
+def _make(name: EngineName, network: FoldedNetwork, packed: PackedNetwork, graph: bytes | None, path: Path) -> Engine:
+    """Make the engine.
+
+    Raises:
+        NetworkFileError: if the graph of a file cannot be run.
+    """
     if name == "onnx":
         from streaming.onnx.engine import OnnxEngine  # needs an extra
 
-        return OnnxEngine(network, packed, model=graph)
+        if graph is None:
+            return OnnxEngine(network, packed)
+        try:
+            engine = OnnxEngine(network, packed, model=graph)
+            engine.try_out()
+        except Exception as error:  # ONNX Runtime has a dozen exceptions without a common type of their own
+            raise NetworkFileError(f"{path}: ONNX Runtime cannot run the graph ({error!s:.500})") from error
+        return engine
     from streaming.numba_engine import NumbaEngine  # the compiler takes a second to import
 
     return NumbaEngine(packed)

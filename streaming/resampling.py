@@ -9,6 +9,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
+from networks.framing import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from streaming.enhancer import Chunk, StreamingEnhancer, refuse_unusable
 from streaming.kernels.stream import LIMIT
 
@@ -43,12 +44,12 @@ class ResampledStream:
             67, with aliases as low (below -120 dB), but in line to a quarter of a millisecond only.
 
     Raises:
-        ValueError: if the rate is not positive.
+        ValueError: if no recording has such a rate.
     """
 
     def __init__(self, enhancer: StreamingEnhancer, sample_rate: int, low_delay: bool = False) -> None:
-        if sample_rate <= 0:
-            raise ValueError(f"sample_rate must be positive, got {sample_rate}")
+        if not LOWEST_RATE_HZ <= sample_rate <= HIGHEST_RATE_HZ:
+            raise ValueError(f"sample_rate must be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, got {sample_rate}")
         self._enhancer = enhancer
         self._fed = self._returned = 0
         self._down: soxr.ResampleStream | None = None

@@ -36,12 +36,13 @@ def read_state(state: bytes, identity: Mapping[str, str]) -> dict[str, NDArray[A
         tensors = load(state)
         (length,) = struct.unpack("<Q", state[:8])
         text = json.loads(json.loads(state[8 : 8 + length])["__metadata__"]["dyncp"])
-    except (SafetensorError, struct.error, json.JSONDecodeError, KeyError, TypeError) as error:
+    except (SafetensorError, struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not the state of a stream ({error})") from error
     if not isinstance(text, dict) or (text.get("format"), text.get("version")) != (FORMAT, VERSION):
         raise ValueError(f"expected the state of a stream of format '{FORMAT}', version {VERSION}")
+    given = text.get("identity")
     for name, value in identity.items():
-        found = text.get("identity", {}).get(name)
+        found = given.get(name) if isinstance(given, dict) else None
         if found != value:
-            raise ValueError(f"the state is of another {name}: expected {value}, got {found}")
+            raise ValueError(f"the state is of another {name}: expected {value}, got {found!s:.100}")
     return tensors

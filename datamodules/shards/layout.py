@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ MANIFESTS = ("rir.csv", "noise.csv", "speech.csv")  # in the order of writing
 SHARD_COLUMNS = ("shard", "bytes", "sha256", "sample_rate", "pitch")
 POSITION_COLUMNS = ("offset", "bytes")
 PITCH_COLUMNS = ("pitch_offset", "pitch_bytes")
+SHARD_NAME = re.compile(r"[A-Za-z0-9_]+-[A-Za-z0-9_]+-[0-9]{6,}\.tar")
+SHA256 = re.compile(r"([0-9a-f]{64})?")
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,11 @@ def is_sharded(folder: Path) -> bool:
     manifest = folder / "speech.csv"
     if not manifest.is_file():
         return False
-    with manifest.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        header = next(csv.reader(file), [])
+    try:
+        with manifest.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            header = next(csv.reader(file), [])
+    except csv.Error:  # told by who reads the manifest
+        return False
     return set(POSITION_COLUMNS) <= set(header)
 
 
@@ -102,15 +108,28 @@ def read_shard_list(folder: Path) -> dict[str, ShardFile]:
     path = folder / SHARD_LIST
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            shards = [
-                ShardFile(row["shard"], int(row["bytes"]), row["sha256"], int(row["sample_rate"]), row["pitch"])
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, TypeError, ValueError) as error:
+            shards = [_shard(row) for row in csv.DictReader(file)]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
         raise CorpusError(
             f"{path}: expected a CSV file with the columns {', '.join(SHARD_COLUMNS)} ({error})"
         ) from error
     return {shard.name: shard for shard in shards}
+
+
+def _shard(row: dict[str, str]) -> ShardFile:
+    """Read a row of ``shards.csv``, of which names of files are made.
+
+    Raises:
+        ValueError: if a field is none that the writer writes.
+    """
+    if not SHARD_NAME.fullmatch(row["shard"]):
+        raise ValueError(f"shard must be a name like {shard_name('speech', 'train', 0)}, got {row['shard']!r:.100}")
+    if not SHA256.fullmatch(row["sha256"]):
+        raise ValueError(f"{row['shard']}: sha256 must be 64 hexadecimal digits or empty, got {row['sha256']!r:.100}")
+    shard = ShardFile(row["shard"], int(row["bytes"]), row["sha256"], int(row["sample_rate"]), row["pitch"])
+    if shard.num_bytes < 0 or shard.sample_rate < 1:
+        raise ValueError(f"{shard.name}: bytes and sample_rate must be positive")
+    return shard
 
 
 def listed_manifests(shards: Iterable[str]) -> list[str]:
@@ -127,9 +146,12 @@ def read_members(folder: Path, shards: dict[str, ShardFile]) -> dict[Path, Membe
     """
     members: dict[Path, Member] = {}
     for name in listed_manifests(shards):
-        with (folder / name).open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file):
-                members[folder / row["path"]] = _member(folder / name, row, shards)
+        try:
+            with (folder / name).open(newline="", encoding="utf-8-sig") as file:
+                for row in csv.DictReader(file):
+                    members[folder / row["path"]] = _member(folder / name, row, shards)
+        except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError, csv.Error) as error:
+            raise CorpusError(f"{folder / name}: not a manifest of shards in UTF-8 ({error!r})") from error
     return members
 
 

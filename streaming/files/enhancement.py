@@ -93,6 +93,10 @@ def enhance_file(
     """
     start = time.perf_counter()
     with AudioSource(job.source) as source, ExitStack() as opened:
+        try:
+            streams = [ResampledStream(enhancer.new_stream(), source.sample_rate) for _ in range(source.channels)]
+        except ValueError as error:
+            raise AudioFileError(f"{source.path}: {error}") from error
         container, subtype = output_format(
             job.target,
             (source.container, source.subtype),
@@ -104,7 +108,6 @@ def enhance_file(
         part = None if table is None else opened.enter_context(table.open_part(job.label))
         sink = opened.enter_context(AudioSink(job.target, source.sample_rate, source.channels, container, subtype))
         run = _Run(sink, part, settings, enhancer)
-        streams = [ResampledStream(enhancer.new_stream(), source.sample_rate) for _ in range(source.channels)]
         for block in source.blocks(settings.block_s):
             if stopped():
                 raise Stopped

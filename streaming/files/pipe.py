@@ -10,6 +10,7 @@ from typing import Literal, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from networks.framing import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from streaming.enhancer import StreamingEnhancer
 from streaming.files.audio import not_finite
 from streaming.files.property_columns import Selection, columns_for, rows_of_channels
@@ -21,6 +22,7 @@ SampleFormat = Literal["s16le", "f32le"]
 _TYPES: dict[str, np.dtype[np.generic]] = {"s16le": np.dtype("<i2"), "f32le": np.dtype("<f4")}
 _FULL_SCALE = 32768.0
 MAX_READ_BYTES = 1 << 18
+MOST_CHANNELS = 1024  # as in files; each is a stream of its own
 
 
 class PcmError(ValueError):
@@ -47,8 +49,10 @@ class PcmFormat:
     def __post_init__(self) -> None:
         if self.sample_format not in _TYPES:
             raise PcmError(f"--pcm must be one of {', '.join(_TYPES)}, got {self.sample_format!r}")
-        if self.sample_rate < 1 or self.channels < 1:
-            raise PcmError(f"--rate and --channels must be positive, got {self.sample_rate} and {self.channels}")
+        if not LOWEST_RATE_HZ <= self.sample_rate <= HIGHEST_RATE_HZ:
+            raise PcmError(f"--rate must be {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ} Hz, got {self.sample_rate}")
+        if not 1 <= self.channels <= MOST_CHANNELS:
+            raise PcmError(f"--channels must be 1 to {MOST_CHANNELS}, got {self.channels}")
 
     @property
     def frame_bytes(self) -> int:

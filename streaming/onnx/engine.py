@@ -158,6 +158,30 @@ class OnnxEngine(Engine):
             model = scan_over_frames(frame_graph(network), {}).SerializeToString()
         self._session = open_session(model, threads)
 
+    def try_out(self) -> None:
+        """Run the graph on silence, and check what comes out before memory is bound to it.
+
+        Raises:
+            ValueError: if the graph is not one that can be streamed with these sizes.
+            Exception: of ONNX Runtime, if it cannot run the graph.
+        """
+        plan = self.packed.plan
+        bins, masks = int(plan[at.FREQUENCIES]), (int(plan[at.BLOCKS]), int(plan[at.CHANNELS]))
+        names = [output.name for output in self._session.get_outputs()]
+        for frames in (1, 2, int(at.BATCH)):
+            states = first_states(self._session)
+            given = {"magnitude": np.zeros((frames, bins), dtype=np.float32)} | states
+            found = dict(zip(names, self._session.run(None, given), strict=True))
+            expected = {f"new_{name}": (state.shape, state.dtype) for name, state in states.items()}
+            expected["spectral_mask"] = (frames, bins), np.dtype(np.float32)
+            if "channel_masks" in found:
+                expected["channel_masks"] = (frames, *masks), np.dtype(np.bool_)
+            for name, (shape, dtype) in expected.items():
+                value = found.get(name)
+                if value is None or (value.shape, value.dtype) != (shape, dtype):
+                    got = "nothing" if value is None else f"{value.dtype} {value.shape}"
+                    raise ValueError(f"output '{name:.50}' must be {dtype} {shape}, got {got}")
+
     def new_stream(self) -> OnnxStream:
         """Return a stream at its start."""
         return OnnxStream(self.packed, self._session)

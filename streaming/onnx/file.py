@@ -17,6 +17,7 @@ from checkpoints.network_file import NetworkFileError, StoredNetwork
 from checkpoints.whole_files import write_whole
 from networks.framing import MAGNITUDE_FLOOR, FrameGrid
 from streaming.network import FoldedBlock, FoldedNetwork
+from streaming.onnx.trust import check_graph
 
 FORMAT = "dyncp-onnx"
 VERSION = 1
@@ -80,16 +81,22 @@ def read_onnx(path: Path) -> OnnxNetwork:
     if (text.get("format"), text.get("version")) != (FORMAT, str(VERSION)):
         raise NetworkFileError(f"{path}: expected an ONNX file of format '{FORMAT}', version {VERSION}")
     try:
-        grid: dict[str, Any] = plain_fields(FrameGrid, json.loads(text["grid"]), "grid")
+        grid = FrameGrid(**plain_fields(FrameGrid, json.loads(text["grid"]), "grid"))
+        architecture = Architecture.from_plain(json.loads(text["architecture"]))
+        if grid.num_frequencies != architecture.num_frequencies:
+            raise ValueError(
+                f"grid has {grid.num_frequencies} frequencies, architecture {architecture.num_frequencies}"
+            )
+        check_graph(model, architecture, len(content))
         return OnnxNetwork(
             model=content,
-            architecture=Architecture.from_plain(json.loads(text["architecture"])),
-            grid=FrameGrid(**grid),
+            architecture=architecture,
+            grid=grid,
             fingerprint=text["fingerprint"],
             quantization=text["quantization"],
             provenance={str(key): str(value) for key, value in json.loads(text["provenance"]).items()},
         )
-    except (KeyError, ValueError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
         raise NetworkFileError(f"{path}: {reason}") from error
 

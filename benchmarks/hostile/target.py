@@ -1,0 +1,45 @@
+"""What is fuzzed: inputs, what reads them, and what may come of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hypothesis.strategies import SearchStrategy
+
+Files = Mapping[str, bytes]
+
+
+class WrongResult(AssertionError):
+    """Something was accepted and is not what it should be; the message says what."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A reader of files from elsewhere.
+
+    Attributes:
+        name: of the target.
+        inputs: files by name, as they may come.
+        read: gets the folder in which they lie, and reads and uses them; it raises :class:`WrongResult` where what was
+            accepted is of no use.
+        refusals: errors that it may raise; a message names a file of the input or its folder.
+        named: texts one of which every message holds; None demands the name of a file.
+    """
+
+    name: str
+    inputs: SearchStrategy[Files]
+    read: Callable[[Path], None]
+    refusals: tuple[type[Exception], ...]
+    named: tuple[str, ...] | None = None
+
+
+def demand(condition: object, what: str) -> None:
+    """Refuse a result.
+
+    Raises:
+        WrongResult: if the condition does not hold.
+    """
+    if not condition:
+        raise WrongResult(what)

@@ -45,7 +45,7 @@ else
 PYTHONS := $(PYTHON)
 endif
 
-.PHONY: help install train train-corpus sweep probe reproduce enhance report dashboard resume evaluate smoke lint format test docs docs-serve \
+.PHONY: help install train train-corpus sweep probe reproduce enhance report dashboard resume evaluate smoke lint format test audit docs docs-serve \
 	lock clean distclean check-config check-root check-in
 
 help: ## Show this
@@ -106,6 +106,10 @@ format: install ## Rewrite the code in the project's format
 
 test: lint ## Run lint, the tests and the examples of the docstrings
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+
+audit: install ## Ask PyPI for known vulnerabilities of the locked packages, and list licences; needs a network
+	$(BIN)/uv --no-config tool run --from pip-audit pip-audit --strict --disable-pip --require-hashes $(addprefix -r ,$(LOCKS)) $(ARGS)
+	$(BIN)/python docs/generators/licences.py --check
 
 docs: install ## Build the documentation into site/, and stop at dead links
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)

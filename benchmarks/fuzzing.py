@@ -132,7 +132,9 @@ def explore(
     try:
         attempt()
     except (Exception, SystemExit) as error:
-        raise UnexpectedOutcome(f"{target.name}: {type(error).__name__}: {str(error)[:500]}; kept in {folder}") from error
+        raise UnexpectedOutcome(
+            f"{target.name}: {type(error).__name__}: {str(error)[:500]}; kept in {folder}"
+        ) from error
     shutil.rmtree(folder, ignore_errors=True)
     return tally
 

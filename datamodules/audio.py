@@ -15,7 +15,8 @@ import torch
 import torchaudio
 from numpy.typing import NDArray
 
-from datamodules.corpus import LIMIT, CorpusError, DamagedRecordingError, check_length, unusable_sample
+from datamodules.corpus import CorpusError, DamagedRecordingError
+from datamodules.recording_checks import LIMIT, check_length, unusable_sample
 
 FULL_SCALE_INT16 = 32768.0
 BLOCK = 1 << 22  # samples that are read at once

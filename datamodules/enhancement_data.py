@@ -16,7 +16,6 @@ from datamodules.corpus import (
     NoiseRecord,
     RoomResponse,
     SpeechRecord,
-    check_audio,
     read_corpus,
 )
 from datamodules.dataset import MixtureDataset
@@ -24,6 +23,7 @@ from datamodules.fingerprint import manifest_hashes
 from datamodules.mixing_settings import MixingSettings
 from datamodules.position import TrainingPosition
 from datamodules.published_pairs import PublishedPairs
+from datamodules.recording_checks import check_audio
 from datamodules.sampler import EpochSampler, ResumableLoader, check_equal_batches
 from datamodules.shards.archive import CorpusLocation, ShardArchive
 from datamodules.shards.schedule import ShardSchedule, fixed_block

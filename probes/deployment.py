@@ -23,6 +23,8 @@ from probes.tasks import ProbeKind
 
 FORMAT = "dyncp-probes"
 VERSION = 1
+# What an output may reach: sums of larger numbers, and powers of two of more octaves, are infinite.
+LARGEST_OUTPUT, LARGEST_OCTAVES = 1e30, 1000.0
 METADATA = ("kind", "unit", "transform", "classes", "threshold")
 
 
@@ -70,6 +72,10 @@ class DeployedProbe:
             )
         if not (np.isfinite(self.weights).all() and np.isfinite(self.bias).all()):
             raise ValueError("weights and bias must be finite")
+        reach = np.abs(self.weights.astype(np.float64)).sum(axis=1) + np.abs(self.bias)
+        largest = LARGEST_OCTAVES if self.transform == "log2" else LARGEST_OUTPUT
+        if (reach > largest).any():
+            raise ValueError(f"weights and bias must not add up to more than {largest:g}, got {reach.max():.6g}")
         if self.transform not in (None, "log2"):
             raise ValueError(f"transform must be 'log2' or none, got {self.transform!r}")
         if not 0 <= self.threshold <= 1:

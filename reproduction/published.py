@@ -74,7 +74,7 @@ class Published:
         if not path.is_file():
             raise PublishedError(f"{path}: no such file; `dyncp reproduce --publish` writes one")
         try:
-            content = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+            content = json.loads(path.read_text(encoding="utf-8"))
         except (ValueError, RecursionError, OSError) as error:
             raise PublishedError(f"{path}: not readable as JSON ({error})") from error
         if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
@@ -83,18 +83,6 @@ class Published:
             return _read(content)
         except ValueError as error:
             raise PublishedError(f"{path}: {error}") from error
-
-
-def _finite(text: str) -> float:
-    """Read a number.
-
-    Raises:
-        ValueError: if it is none, or too large; JSON has no way to write such a one.
-    """
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"expected finite numbers, got {text:.50}")
-    return value
 
 
 def _read(content: Mapping[str, Any]) -> Published:
@@ -106,6 +94,8 @@ def _read(content: Mapping[str, Any]) -> Published:
     }.items():
         if not isinstance(content.get(name), kind):
             raise ValueError(f"{name} must be {_KINDS[kind]}, got {content.get(name)!r:.50}")
+    if not _has_finite_numbers(content["settings"]):
+        raise ValueError("settings must hold finite numbers only")
     scores = tuple(_read_score(position, row) for position, row in enumerate(content["scores"]))
     names = [score.name for score in scores]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -113,6 +103,15 @@ def _read(content: Mapping[str, Any]) -> Published:
         raise ValueError("scores is empty" if twice is None else f"scores: '{twice}' is there twice")
     plain = {name: content[name] for name in ("command", *HASHES, "corpus", "settings")}
     return Published(scores=scores, **plain)
+
+
+def _has_finite_numbers(values: Any) -> bool:
+    """Tell whether plain values can be written as JSON."""
+    try:
+        json.dumps(values, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_score(position: int, row: object) -> PublishedScore:

@@ -176,8 +176,11 @@ class StreamingEnhancer:
         if written < 0:
             refuse_unusable(samples)
         done = enhanced[:written]
-        if not math.isfinite(done.dot(done)):  # squares of what is left of any usable sample are far from too large
-            raise UnusableNetworkError(f"{self._source}: the network's output is not finite: its weights are too large")
+        told = outputs.ravel()
+        with np.errstate(over="ignore", invalid="ignore"):  # squares of what a usable network returns are small
+            power = float(done.dot(done)) + float(told.dot(told))
+        if not math.isfinite(power):
+            raise UnusableNetworkError(f"{self._source}: network or probes return no numbers: weights are too large")
         kept = masks.view(np.bool_) if self.keep_masks else None
         return Chunk(done, first, Properties(self.schema, outputs), utilization, kept)
 

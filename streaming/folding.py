@@ -140,5 +140,14 @@ def _fold_stem(tensors: _Tensors, settings: GateSettings) -> FoldedStem:
 
 
 def _single(values: Double) -> Array:
-    """Round to float32, in C order."""
+    """Round to float32, in C order; only what is infinite before may be infinite after it.
+
+    Raises:
+        NetworkFileError: if weights are so large that they have no place in it.
+    """
+    largest = np.abs(values, where=np.isfinite(values), out=np.zeros_like(values)).max(initial=0.0)
+    if largest > np.finfo(np.float32).max:
+        raise NetworkFileError(
+            f"weights become as large as {largest:.3g} when norms are folded in; float32 ends before"
+        )
     return np.ascontiguousarray(values, dtype=np.float32)

@@ -62,7 +62,11 @@ def load_engine(
 def _read_network(path: Path, engine: EngineName) -> tuple[FoldedNetwork, bytes | None]:
     """Read a network, of an ONNX file its sizes and its graph."""
     if path.suffix != ".onnx":
-        return fold(read_network(path)), None
+        network = read_network(path)
+        try:
+            return fold(network), None
+        except NetworkFileError as error:
+            raise NetworkFileError(f"{path}: {error}") from error
     if engine != "onnx":
         raise ValueError(f"{path}: an ONNX file needs engine 'onnx', got {engine!r}")
     from streaming.onnx.file import outline, read_onnx  # needs an extra

@@ -95,7 +95,8 @@ def _mp3() -> bytes:
 def recording_target() -> Target:
     """Return what reads recordings of a corpus, with and without resampling."""
     from datamodules.audio import AudioReader
-    from datamodules.corpus import CorpusError, check_audio
+    from datamodules.corpus import CorpusError
+    from datamodules.recording_checks import check_audio
 
     def read(folder: Path) -> None:
         (path,) = folder.iterdir()
@@ -165,6 +166,6 @@ def pipe_target() -> Target:
             PcmPipe(enhancer, pcm).run(source.fileno(), sink.fileno())
         enhanced = pcm.decode((folder / "out.pcm").read_bytes())
         demand(np.isfinite(enhanced).all(), "enhanced samples are not finite")
-        demand(enhanced.nbytes and len(enhanced) or not (folder / "hostile.pcm").stat().st_size, "nothing came out")
+        demand(len(enhanced) == (folder / "hostile.pcm").stat().st_size // pcm.frame_bytes, "another number of samples")
 
     return Target("dyncp enhance, pipes", PIPES, read, (PcmError,), named=("stdin", "--pcm", "--rate", "--channels"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 import zipfile
@@ -16,11 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn
 
 from benchmarks.hostile.damage import altered, damaged, nested
-from benchmarks.hostile.networks import EXTREMES, GRID, small_network, use
+from benchmarks.hostile.networks import EXTREMES, GRID, small_network
 from benchmarks.hostile.target import Files, Target, demand
 from checkpoints.network_file import NetworkFileError
 from checkpoints.training import NETWORK, read_checkpoint
-from networks.gate_settings import GateSettings
 
 MARK = "executed"  # file that planted code would make
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
@@ -113,10 +113,8 @@ def runs(draw: DrawFn, good: bytes, others: Sequence[bytes]) -> Files:
     kind = draw(st.sampled_from(("bytes", "archive", "archive", "state", "planted", "config", "config", "yaml")))
     if kind == "config":
         changed = draw(altered(configuration()))
-        try:
+        with contextlib.suppress(UnicodeError, RecursionError, yaml.YAMLError):
             config = yaml.safe_dump(changed).encode()
-        except (UnicodeError, RecursionError, yaml.YAMLError):
-            pass
     elif kind == "yaml":
         config = draw(st.sampled_from(YAMLS).map(str.encode) | damaged([config]))
     checkpoint = good
@@ -128,7 +126,9 @@ def runs(draw: DrawFn, good: bytes, others: Sequence[bytes]) -> Files:
         checkpoint = draw(st.sampled_from(others))
     elif kind == "planted":
         checkpoint = draw(
-            st.sampled_from((saved(Planted()), saved({"state_dict": {"network.x": Planted()}}), pickle.dumps(Planted())))
+            st.sampled_from(
+                (saved(Planted()), saved({"state_dict": {"network.x": Planted()}}), pickle.dumps(Planted()))
+            )
         )
     return {"run/config.yaml": config, "run/checkpoints/hostile.ckpt": checkpoint}
 

@@ -87,12 +87,13 @@ def altered(draw: DrawFn, tree: Any, values: Sequence[Any] = VALUES) -> Any:
     for _ in range(draw(st.integers(0, 3))):
         places = [place for place in places_of(changed) if place]
         if not places:
-            return draw(st.sampled_from(values))
+            return copy.deepcopy(draw(st.sampled_from(values)))
         place = draw(st.sampled_from(places))
         parent = _at(changed, place[:-1])
         kind = draw(st.sampled_from(("replace", "replace", "remove", "rename", "exchange", "bury")))
         if kind == "replace":
-            parent[place[-1]] = draw(st.sampled_from(values) | st.integers() | st.floats() | st.text(max_size=9))
+            drawn = draw(st.sampled_from(values) | st.integers() | st.floats() | st.text(max_size=9))
+            parent[place[-1]] = copy.deepcopy(drawn)  # what is changed next must not be a value for all
         elif kind == "remove":
             del parent[place[-1]]
         elif kind == "rename" and isinstance(parent, dict):
@@ -155,4 +156,3 @@ def damaged_csv(draw: DrawFn, text: str) -> bytes:
 def safetensors_with(header: bytes, body: bytes) -> bytes:
     """Return a file in the safetensors format, whatever its header says."""
     return struct.pack("<Q", len(header)) + header + body
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -140,7 +140,9 @@ def tensor_files(draw: DrawFn, content: bytes, tensors: Mapping[str, NDArray[Any
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
         if kind == "header":
-            header = draw(altered(header, (*NUMBERS, -1, "", None, [], "F8_E4M3", "BF16", "I64", [0, 2**62], [2**31] * 9)))
+            header = draw(
+                altered(header, (*NUMBERS, -1, "", None, [], "F8_E4M3", "BF16", "I64", [0, 2**62], [2**31] * 9))
+            )
         encoded = json.dumps(header).encode()
         if kind == "twice":
             encoded = encoded[:-1] + b"," + encoded[1:]
@@ -182,8 +184,8 @@ def probe_target() -> Target:
 
     def read(folder: Path) -> None:
         loaded = ProbeBank.load(folder / "hostile.probes.safetensors")
-        masks = np.ones((3, loaded.blocks * loaded.channels), dtype=np.bool_)
         for name, probe in loaded.probes.items():
+            masks = np.ones((3, probe.features.max(initial=0) + 1), dtype=np.bool_)
             demand(np.isfinite(probe.predict(masks)).all(), f"{name} is not finite")
         use(StreamingEnhancer(folder / "small.safetensors", folder / "hostile.probes.safetensors"))
 
@@ -209,7 +211,12 @@ def state_target() -> Target:
         demand(np.isfinite(stream.feed(SIGNAL).samples).all(), "enhanced samples are not finite")
 
     inputs = tensor_files(state, load(state)).map(lambda content: {"hostile.state": content})
-    return Target("states of streams", inputs, read, (ValueError,), named=("state", "clock", "sample"))
+    return Target("states of streams", inputs, read, (ValueError,), named=("state", "clock", "sample", "network"))
+
+
+def _one_of(draw: DrawFn, choices: Sequence[Any]) -> Any:
+    """Draw one of several messages, which are others in every model that is read."""
+    return choices[draw(st.integers(0, len(choices) - 1))]
 
 
 @st.composite
@@ -222,8 +229,9 @@ def onnx_files(draw: DrawFn, content: bytes) -> bytes:
         return draw(damaged([content]))
     model = onnx.load_model_from_string(content)
     graph = model.graph
+    body = next(attribute.g for attribute in graph.node[0].attribute if attribute.name == "body")
     if kind in ("text", "deep"):
-        entry = draw(st.sampled_from(list(model.metadata_props)))
+        entry = _one_of(draw, model.metadata_props)
         if kind == "deep":
             entry.value = draw(st.sampled_from((nested("[", "]", levels=DEEP), "1" * 5000)))
         else:
@@ -232,15 +240,15 @@ def onnx_files(draw: DrawFn, content: bytes) -> bytes:
             except ValueError:
                 entry.value = draw(st.sampled_from(("", "x", "2", "../../etc/passwd")))
     elif kind == "shape":
-        value = draw(st.sampled_from([*graph.input, *graph.output]))
+        value = _one_of(draw, [*graph.input, *graph.output])
         for size in value.type.tensor_type.shape.dim:
             size.dim_value = draw(st.sampled_from((0, 1, 3, 2**20, 2**40, 2**62)))
         value.type.tensor_type.elem_type = draw(st.sampled_from((1, 7, 8, 9, 11)))
     elif kind == "operation":
-        node = draw(st.sampled_from(list(graph.node)))
+        node = _one_of(draw, [*graph.node, *body.node])
         node.op_type = draw(st.sampled_from(("Loop", "Expand", "ConstantOfShape", "Nothing", "Identity", "Relu")))
-    elif graph.initializer:
-        tensor = draw(st.sampled_from(list(graph.initializer)))
+    else:
+        tensor = _one_of(draw, body.initializer)
         if kind == "external":
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=draw(st.sampled_from(("../../etc/passwd", "/etc/passwd"))))
@@ -251,9 +259,9 @@ def onnx_files(draw: DrawFn, content: bytes) -> bytes:
 
 def onnx_target() -> Target:
     """Return what enhances with an ONNX file."""
+    from streaming.folding import fold
     from streaming.onnx.file import properties_of
     from streaming.onnx.graph import frame_graph, scan_over_frames
-    from streaming.folding import fold
 
     network = small_network()
     small_enhancer()

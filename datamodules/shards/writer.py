@@ -16,7 +16,8 @@ import soundfile
 from tqdm import tqdm
 
 from datamodules.audio import AudioReader
-from datamodules.corpus import SPLITS, CorpusError, check_audio, read_corpus
+from datamodules.corpus import SPLITS, CorpusError, read_corpus
+from datamodules.recording_checks import check_audio
 from datamodules.shards.layout import (
     KINDS,
     MANIFESTS,

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from streaming.files.formats import is_clipped
 
-
 MOST_SAMPLES = 1 << 62  # more stand for "not known" in libsndfile
 MOST_VALUES = 1 << 24  # of a block, samples times channels
 
@@ -63,14 +62,21 @@ class AudioSource:
         self.path = path
         try:
             self._file = soundfile.SoundFile(path)
-        except (soundfile.SoundFileError, OSError, TypeError, ValueError) as error:  # TypeError: headerless formats want more
+        except (
+            soundfile.SoundFileError,
+            OSError,
+            TypeError,
+            ValueError,
+        ) as error:  # TypeError: headerless formats want more
             raise AudioFileError(f"{path}: cannot be read as audio ({error})") from error
         self.sample_rate: int = self._file.samplerate
         self.channels: int = self._file.channels
         self.num_samples: int = self._file.frames
         if self.num_samples > MOST_SAMPLES:
             self._file.close()
-            raise AudioFileError(f"{path}: its header does not say how long it is; decode it to a WAV or FLAC file first")
+            raise AudioFileError(
+                f"{path}: its header does not say how long it is; decode it to a WAV or FLAC file first"
+            )
         self.container: str = self._file.format
         self.subtype: str = self._file.subtype
 

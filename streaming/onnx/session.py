@@ -40,7 +40,8 @@ def open_session(model: bytes, threads: int = 1) -> onnxruntime.InferenceSession
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3  # it warns of constants that its own optimizations leave unused
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # no second attempt where a model cannot be loaded, which would be told on stdout
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"], enable_fallback=0)
 
 
 def first_states(session: onnxruntime.InferenceSession) -> dict[str, NDArray[Any]]:

@@ -11,11 +11,12 @@ from checkpoints.architecture import Architecture
 
 # All that graphs of ours consist of, those of 8 bits too. None of them repeats anything by a number in the file, or
 # makes more values than it is given, so that memory and time follow from the sizes that are checked below.
-OPERATIONS = frozenset(
-    "Add BitwiseAnd BitwiseXor Cast Concat Div DynamicQuantizeLinear DequantizeLinear Gather Gemm Greater Identity "
-    "MatMul MatMulInteger Mul QLinearMatMul QuantizeLinear ReduceSum Relu Reshape Scan Sigmoid Slice Split Squeeze Sub "
-    "Unsqueeze Where".split()
-)
+OPERATIONS = frozenset([
+    "Add", "BitwiseAnd", "BitwiseXor", "Cast", "Concat", "DequantizeLinear", "Div", "DynamicQuantizeLinear",
+    "Gather", "Gemm", "Greater", "Identity", "MatMul", "MatMulInteger", "Mul", "QLinearMatMul",
+    "QuantizeLinear", "ReduceSum", "Relu", "Reshape", "Scan", "Sigmoid", "Slice", "Split", "Squeeze", "Sub",
+    "Unsqueeze", "Where",
+])  # fmt: skip
 DOMAINS = ("", "ai.onnx")
 LARGEST = 1 << 26  # numbers in the weights of all blocks, or in a state of a stream: 256 MiB
 

@@ -91,6 +91,9 @@ def test_the_fingerprint_follows_what_determines_the_output() -> None:
         ({"grid": {"sample_rate": 16000, "window_length": 16, "hop_length": 7}}, "grid.window_length must be even"),
         ({"grid": None}, "grid must be a mapping"),
         ({"provenance": {"a": 1}}, "provenance must be text by label"),
+        ({"architecture": ARCHITECTURE.to_plain() | {"dilations": [1, 10**12]}}, "dilations must be at most 4096"),
+        ({"architecture": ARCHITECTURE.to_plain() | {"compression": 10**400}}, "compression must be like"),
+        ({"grid": {"sample_rate": 10**12, "window_length": 16, "hop_length": 8}}, "sample_rate must be at most"),
     ],
 )
 def test_bad_text_is_refused(tmp_path: Path, text: dict[str, Any], message: str) -> None:
@@ -115,6 +118,14 @@ def test_bad_text_is_refused(tmp_path: Path, text: dict[str, Any], message: str)
 def test_bad_tensors_are_refused(tmp_path: Path, name: str, value: np.ndarray, message: str) -> None:
     with pytest.raises(NetworkFileError, match=message):
         StoredNetwork.load(rewritten(tmp_path / "n.safetensors", {name: value}))
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000, "NaN", "\\"])
+def test_text_that_no_program_would_write_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "n.safetensors"
+    save_file(dict(network().tensors), path, {"dyncp": text})
+    with pytest.raises(NetworkFileError, match=r"n\.safetensors"):
+        StoredNetwork.load(path)
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:

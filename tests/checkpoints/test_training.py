@@ -121,6 +121,53 @@ def test_a_configuration_that_does_not_fit_is_refused(tmp_path: Path, change: di
         read_checkpoint(run(tmp_path, state_of(network()), **change))
 
 
+class Planted:
+    """Makes a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.mark,)
+
+
+def test_code_in_a_checkpoint_is_not_executed(tmp_path: Path) -> None:
+    mark = tmp_path / "executed"
+    checkpoint = run(tmp_path, {"network.x": Planted(mark)})
+    with pytest.raises(NetworkFileError, match="cannot be read as a checkpoint"):
+        read_checkpoint(checkpoint)
+    assert not mark.exists()
+    torch.load(checkpoint, weights_only=False)  # the plant works where nobody is careful
+    assert mark.exists()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("text", "must be a tensor of real numbers, got str"),
+        (torch.zeros(4, 9, 1).to_sparse(), "must be a tensor of real numbers"),
+        (torch.zeros(4, 9, 1, dtype=torch.complex64), "must be a tensor of real numbers"),
+        (torch.zeros(1).expand(2**40), "has fewer values than that"),  # 4 TiB if it were laid out
+    ],
+)
+def test_tensors_of_other_kinds_are_refused(tmp_path: Path, value: Any, message: str) -> None:
+    with pytest.raises(NetworkFileError, match=f"network.frontend.weight' .*{message}"):
+        read_checkpoint(run(tmp_path, state_of(network()) | {"network.frontend.weight": value}))
+
+
+def test_more_blocks_than_tensors_are_refused_before_anything_is_made_for_each(tmp_path: Path) -> None:
+    with pytest.raises(NetworkFileError, match=r"config\.yaml: 2000000000000 blocks, but .*last\.ckpt has"):
+        read_checkpoint(run(tmp_path, state_of(network()), ARGUMENTS | {"stacks": 10**12}))
+
+
+def test_what_a_checkpoint_was_made_with_is_kept(tmp_path: Path) -> None:
+    checkpoint = run(tmp_path, state_of(network()))
+    assert read_checkpoint(checkpoint).provenance["trained_with"] == ""
+    content = torch.load(checkpoint, weights_only=True) | {"software": {"dyncp": "0.2.0", "commit": "abc"}}
+    torch.save(content, checkpoint)
+    assert read_checkpoint(checkpoint).provenance["trained_with"] == "dyncp 0.2.0, commit abc"
+
+
 def test_what_is_no_checkpoint_is_refused(tmp_path: Path) -> None:
     checkpoint = run(tmp_path, {"head.weight": torch.ones(2)})
     with pytest.raises(NetworkFileError, match="it has no weights of a network"):

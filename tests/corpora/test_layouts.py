@@ -25,7 +25,8 @@ from corpora.source import CorpusSource, NotDownloadable
 from corpora.vctk import Vctk
 from corpora.vctk_speakers import VCTK_SEX
 from corpora.voicebank_demand import GROUP_OF, VoiceBankDemand
-from datamodules.corpus import Corpus, CorpusError, NoiseRecord, SpeechRecord, check_audio, read_corpus
+from datamodules.corpus import Corpus, CorpusError, NoiseRecord, SpeechRecord, read_corpus
+from datamodules.recording_checks import check_audio
 
 Write = Callable[..., Path]
 SPEAKERS_TXT = """; Some pipe(|) separated metadata about all LibriVox readers

@@ -23,7 +23,8 @@ from corpora.journal import Journal, locked
 from corpora.prepare import Report, Settings, prepare
 from corpora.source import Recording
 from corpora.splits import HashSplit
-from datamodules.corpus import CorpusError, check_audio, read_corpus
+from datamodules.corpus import CorpusError, read_corpus
+from datamodules.recording_checks import check_audio
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 from datamodules.audio import AudioReader
-from datamodules.corpus import CorpusError, check_audio
+from datamodules.corpus import CorpusError
+from datamodules.recording_checks import check_audio
 
 
 @pytest.fixture

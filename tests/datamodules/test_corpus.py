@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from datamodules.corpus import CorpusError, check_audio, read_corpus
+from datamodules.corpus import CorpusError, read_corpus
+from datamodules.recording_checks import check_audio
 
 SPEECH = """path,speaker,sex,seconds,split
 s/a1.wav,anna,F,1.0,train
@@ -74,6 +75,12 @@ def test_a_byte_order_mark_is_accepted(tmp_path: Path) -> None:
         pytest.param("speech", "s/b.wav,bert,M,1.0,valid\n", "", r"split 'valid' has no speech"),
         pytest.param("noise", "n/r3.wav,rain,1.0,test\n", "", r"split 'test' has no noise of category 'rain'"),
         pytest.param("noise", "n/r2.wav,rain", "n/r2.wav,wind", r"split 'valid' has no noise of category 'rain'"),
+        pytest.param("noise", "n/r2.wav", "n/../n/r1.wav", r", line 5: path 'n/../n/r1.wav' must be .* without '..'"),
+        pytest.param("noise", "n/r2.wav", "./n/r1.wav", r", line 5: path './n/r1.wav' is listed twice"),
+        pytest.param("noise", "n/r2.wav", "n/r\0.wav", r", line 5: path .* must be that of a file"),
+        pytest.param("speech", "speaker,", "path,", r"column 'path' is there twice"),
+        pytest.param("speech", "1.0,valid", "1,0,valid", r", line 4: more fields than columns"),
+        pytest.param("speech", "bert", "b" * 200_000, r"not a UTF-8 CSV file \(field larger"),
     ],
 )  # fmt: skip
 def test_errors_name_manifest_field_and_expectation(
@@ -85,6 +92,11 @@ def test_errors_name_manifest_field_and_expectation(
     write_manifests(tmp_path, **texts)
     with pytest.raises(CorpusError, match=f"{manifest}\\.csv.*{message}"):
         read_corpus(tmp_path)
+
+
+def test_recordings_that_were_not_copied_are_named_by_their_path(tmp_path: Path) -> None:
+    corpus = read_corpus(write_manifests(tmp_path, speech=SPEECH.replace("s/b.wav", "/elsewhere/b.wav")))
+    assert [corpus.name_of(record.path) for record in corpus.speech][1:3] == ["s/a2.wav", "/elsewhere/b.wav"]
 
 
 def test_missing_folder_and_missing_manifest_are_named(tmp_path: Path) -> None:
@@ -186,6 +198,7 @@ def test_pairs_are_read_with_their_recordings(tmp_path: Path) -> None:
         ("n/w1.wav", "n/w2.wav", "line 2: split is 'train', but noise 'n/w2.wav' stands in 'valid' in noise.csv"),
         ("s/c.wav", "s/b.wav", "line 3: split is 'test', but speech 's/b.wav' stands in 'valid' in speech.csv"),
         ("2.5", "loud", "line 2: snr_db must be a number, got 'loud'"),
+        ("2.5", "1e999", "line 2: snr_db must be finite or empty, got '1e999'"),
         ("snr_db", "snr", "column 'snr_db' is missing"),
         (",2.5,train", ",2.5,dev", "line 2: column 'split' must be one of train, valid, test, got 'dev'"),
     ],

@@ -229,6 +229,10 @@ def test_urls_without_shards_and_unknown_protocols_are_refused(server: FileServe
         ("speech.csv", ",512,", ",-512,", "lie outside of"),
         ("shards.csv", "bytes", "size", "expected a CSV file with the columns shard, bytes"),
         ("shards.csv", ",16000,", ",8000,", "expected 16000 Hz, got 8000 Hz"),
+        ("shards.csv", "speech-train", "../speech-train", "shard must be a name like speech-train-000000.tar"),
+        ("shards.csv", ",16000,", ",0,", "bytes and sample_rate must be positive"),
+        ("shards.csv", ",16000,", f",{'x' * 200_000},", "field larger"),
+        ("speech.csv", ",512,", f",{'x' * 200_000},", "field larger"),
     ],
 )
 def test_lists_that_do_not_fit_are_refused(

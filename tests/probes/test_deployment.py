@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 from probes.deployment import DeployedProbe, ProbeBank, ProbeFileError, linear_weights
@@ -38,6 +39,35 @@ def bank() -> ProbeBank:
         ),
     }
     return ProbeBank(probes, BLOCKS, CHANNELS, 0.016, {"checkpoint": "best.ckpt"})
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000, "NaN"])
+def test_text_that_no_program_would_write_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "probes.safetensors"
+    save_file({"a": np.zeros(1)}, path, {"dyncp": text})
+    with pytest.raises(ProbeFileError, match=r"probes\.safetensors"):
+        ProbeBank.load(path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("blocks", float("inf")), ("hop_s", 10**400), ("probes", [1]), ("provenance", None)]
+)
+def test_numbers_that_nothing_can_be_computed_with_are_refused(tmp_path: Path, field: str, value: Any) -> None:
+    path = tmp_path / "probes.safetensors"
+    bank().save(path)
+    with safe_open(path, framework="numpy") as file:
+        text = json.loads(file.metadata()["dyncp"])
+    save_file(load_file(path), path, {"dyncp": json.dumps(text | {field: value})})
+    with pytest.raises(ProbeFileError, match=r"probes\.safetensors"):
+        ProbeBank.load(path)
+
+
+def test_weights_whose_sum_is_no_number_are_refused() -> None:
+    features = np.arange(2, dtype=np.int32)
+    with pytest.raises(ValueError, match=r"must not add up to more than 1e\+30"):
+        DeployedProbe("binary", features, np.full((1, 2), 3e38, np.float32), np.zeros(1, np.float32))
+    with pytest.raises(ValueError, match="must not add up to more than 1000, got 1200"):
+        DeployedProbe("value", features, np.full((1, 2), 600, np.float32), np.zeros(1, np.float32), transform="log2")
 
 
 def test_a_file_says_what_the_fitted_probes_say(tmp_path: Path) -> None:

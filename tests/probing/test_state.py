@@ -61,7 +61,14 @@ def test_a_replaced_study_leaves_no_table_behind(tmp_path: Path) -> None:
     assert StudyState(tmp_path, "b", SECTIONS).done("probes")
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"digest": "a"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "{", "[]", '{"digest": "a"}', "[" * 5000, '{"digest": "a", "sections": [], "seconds": {}}',
+        '{"digest": "a", "sections": {"scores": 1}, "seconds": {}}',
+        '{"digest": "a", "sections": {}, "seconds": {"scores": NaN}}',
+    ],
+)  # fmt: skip
 def test_a_broken_state_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "state.json").write_text(content)
     with pytest.raises(StudyError, match=r"state\.json"):

@@ -46,6 +46,8 @@ def _set(*path: str | int, value: Any) -> Callable[[Any], Any]:
         (_set("scores", 1, "tolerance", value=-1), "tolerance must be 0 or more"),
         (_set("scores", 1, "low", value=float("nan")), "low must be a number"),
         (_set("scores", 1, "note", value="x"), "note is unknown"),
+        (_set("scores", 1, "score", value=10**400), "score must be a number"),
+        (_set("settings", value={"seed": float("inf")}), "settings must hold finite numbers only"),
         (_set("scores", 1, "name", value="vad/accuracy"), "'vad/accuracy' is there twice"),
     ],
 )
@@ -60,7 +62,7 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, change: Callable[[Any]
     assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 5000, b"1" * 5000])
 def test_no_scores_at_all(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "published.json"
     path.write_bytes(content)

@@ -1,0 +1,66 @@
+"""Hostile input, a little of everything; `python -m benchmarks.fuzzing` tries more. Whatever is wrong is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from benchmarks.fuzzing import SLOW, TARGETS, UnexpectedOutcome, explore
+from benchmarks.hostile.target import Target, demand
+
+EXAMPLES = 60
+INPUT = st.just({"hostile.bin": b"abc"})
+
+
+@pytest.mark.parametrize("name", [name for name in TARGETS if name not in SLOW])
+def test_every_input_has_a_correct_result_or_a_clear_error(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where planted code would leave its mark
+    tally = explore(TARGETS[name](), EXAMPLES, tmp_path / "keep", hang_s=300)
+    assert tally.accepted and tally.refused
+
+
+def _none() -> None:
+    return None
+
+
+def _wrong_type() -> None:
+    raise KeyError("frames")
+
+
+def _no_name() -> None:
+    raise ValueError("something is wrong")
+
+
+def _not_finite() -> None:
+    demand(np.isfinite(np.nan), "not finite")
+
+
+def _much_memory() -> None:
+    np.zeros(10**12)
+
+
+def _leaves() -> None:
+    raise SystemExit(0)
+
+
+@pytest.mark.parametrize("wrong", [_wrong_type, _no_name, _not_finite, _much_memory, _leaves])
+def test_what_is_wrong_is_found_and_kept(wrong: Callable[[], None], tmp_path: Path) -> None:
+    target = Target("planted", INPUT, lambda folder: wrong(), (ValueError,))
+    with pytest.raises(UnexpectedOutcome, match=r"planted: .*kept in"):
+        explore(target, 3, tmp_path)
+    assert (tmp_path / "planted" / "hostile.bin").read_bytes() == b"abc"
+
+
+def test_what_is_right_is_counted(tmp_path: Path) -> None:
+    def refuse(folder: Path) -> None:
+        raise ValueError(f"{folder / 'hostile.bin'}: no")
+
+    assert explore(Target("fine", INPUT, lambda folder: _none(), ()), 3, tmp_path).accepted
+    assert explore(Target("refused", INPUT, refuse, (ValueError,)), 3, tmp_path).refused
+    assert list(tmp_path.iterdir()) == []

@@ -30,6 +30,7 @@ class SoakSettings:
         stretch: chunks from a reset to a flush, at most.
         checked: share of stretches that are also enhanced in one call.
         seed: of signals and chunks.
+        chunks: after which it ends in any case.
     """
 
     seconds: float
@@ -39,6 +40,7 @@ class SoakSettings:
     stretch: int = 400
     checked: float = 0.02
     seed: int = 0
+    chunks: float = math.inf
 
 
 @dataclass
@@ -172,7 +174,7 @@ def soak(
     due, since = settings.every_s, _Since()
     heard_s = [0.0] * settings.streams
     try:
-        while (now := time.perf_counter() - start) < settings.seconds:
+        while (now := time.perf_counter() - start) < settings.seconds and readings.chunks < settings.chunks:
             for number, stream in enumerate(streams):
                 audio_s, took_s = stream.step(readings)
                 heard_s[number] += audio_s

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from corpora.riff import missing_bytes
 from corpora.source import Channel, Recording
-from datamodules.corpus import CorpusError
+from datamodules.corpus import CorpusError, DamagedRecordingError
+from datamodules.recording_checks import check_length
 
 CONVERSION_VERSION = 1  # part of every job's key: raise it when the same input gives other samples
 FULL_SCALE_INT16 = 32768.0
@@ -116,7 +117,10 @@ def _decode(path: Path, channel: Channel | None) -> tuple[Samples, int, bool]:
         missing = missing_bytes(path)
         with soundfile.SoundFile(str(path)) as file:
             rate, expected = int(file.samplerate), int(file.frames)
+            check_length(path, expected * file.channels, rate, rate)
             samples = file.read(dtype="float32", always_2d=True)
+    except DamagedRecordingError as error:
+        raise BadFile(str(error)) from error
     except (soundfile.SoundFileError, OSError) as error:
         raise BadFile(f"{path}: cannot be decoded ({error})") from error
     if missing:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import CSVLogger
 
 from datamodules.enhancement_data import EnhancementDataModule
-from lightning_modules.checkpoints import check_file, find_last_checkpoint
+from lightning_modules.checkpoints import CheckpointError, check_file, find_last_checkpoint
 from lightning_modules.enhancement import EnhancementModule
 from lightning_modules.interruption import SaveOnInterrupt, TrainingInterrupted, last_checkpoint_path
 from networks.framing import FrameGrid
@@ -102,6 +103,8 @@ class EnhancementCLI(LightningCLI):
         self.trainer.callbacks.insert(0, saving)  # type: ignore[attr-defined] # set by the trainer's connector
         try:
             super()._run_subcommand(subcommand)
+        except pickle.UnpicklingError as error:  # nothing but tensors and plain values is read, whatever is in the file
+            raise CheckpointError(f"--ckpt_path: cannot be read as a checkpoint: {error!s:.500}") from error
         except SystemExit as stop:
             if not isinstance(stop.__context__, KeyboardInterrupt):
                 raise

@@ -92,7 +92,7 @@ def calibration_magnitudes(path: Path, grid: FrameGrid, compression: float) -> N
     """
     try:
         samples, sample_rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
+    except (soundfile.SoundFileError, OSError, TypeError, MemoryError) as error:
         raise ValueError(f"--calibration: {path}: cannot be read as audio ({error})") from error
     if sample_rate != grid.sample_rate:
         raise ValueError(f"--calibration: {path}: {sample_rate} Hz, the network has {grid.sample_rate} Hz")

@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
         "lightning_modules",
     },
     "probing": {"checkpoints", "networks", "datamodules", "probes", "estimators", "reports", "lightning_modules"},
-    "corpora": {"datamodules.corpus"},
+    "corpora": {"datamodules.corpus", "datamodules.recording_checks"},
     "sweeps": {"reports"},
     "checkpoints": {"networks.framing", "networks.gate_settings", "networks.former_names"},
     "streaming": {

@@ -12,7 +12,7 @@ from benchmarks.soak import draw, report, slope_per_hour, verdicts
 from benchmarks.soak_streams import Readings, SoakSettings, soak
 from streaming.enhancer import Chunk, StreamingEnhancer
 
-SETTINGS = SoakSettings(seconds=1.0, streams=4, every_s=0.02, stretch=20, checked=0.5)
+SETTINGS = SoakSettings(seconds=300.0, streams=4, every_s=0.0, stretch=20, checked=0.5, chunks=600)
 
 
 def readings(memory: np.ndarray, latency: np.ndarray, **more: int) -> Readings:

@@ -38,7 +38,7 @@ class SoakSettings:
     pace: bool = False
     every_s: float = 1.0
     stretch: int = 400
-    checked: float = 0.02
+    checked: float = 0.1
     seed: int = 0
     chunks: float = math.inf
 

@@ -171,7 +171,7 @@ def plain_fields(kind: type[Settings], given: object, where: str, complete: bool
 def _is_like(value: object, default: object) -> bool:
     """Tell whether a value from a file can stand where the default does."""
     if isinstance(default, float):
-        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[operator]
+        return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]
     if isinstance(default, tuple):
         return isinstance(value, list | tuple)
     if isinstance(default, bool | int | str):

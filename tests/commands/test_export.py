@@ -13,6 +13,7 @@ from commands.main import build_parser
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
 from probes.deployment import DeployedProbe, ProbeBank
+from reports.environment import software_text
 
 ARCHITECTURE = Architecture(9, 4, 6, stacks=1, dilations=(1, 2), gate=GateSettings(width=3))
 
@@ -43,7 +44,9 @@ def test_a_network_file_with_probes_and_origin(
     ProbeBank({"vad": probe}, 2, 6, 0.0005).save(tmp_path / "p")
     out = tmp_path / "out.safetensors"
     assert export(source, out, "--probes", tmp_path / "p", "--provenance", "data=new=er", "--provenance", "by=us") == 0
-    assert StoredNetwork.load(out).provenance == {"data": "new=er", "epochs": "3", "by": "us"}
+    provenance = dict(StoredNetwork.load(out).provenance)
+    assert provenance.pop("exported_with") == software_text()
+    assert provenance == {"data": "new=er", "epochs": "3", "by": "us"}
     assert ProbeBank.load(tmp_path / "out.probes.safetensors").probes.keys() == {"vad"}
     printed = capsys.readouterr().out.splitlines()
     assert "2 blocks of 6 channels" in printed[0]

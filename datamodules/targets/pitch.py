@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -24,6 +22,7 @@ from datamodules.mixing import Waveform
 from datamodules.scene import Scene
 from datamodules.targets.base import Target, TargetArray
 from networks.framing import FrameGrid
+from storage.whole_files import remove_left_overs, write_whole
 
 CREPE_RATE = 16000  # Hz, of the trained model
 FORMAT_VERSION = 1  # part of every cache key: raise it when the tracks of old caches must not be used
@@ -192,15 +191,7 @@ class PitchCache:
     def compute(self, recording: Path, reader: AudioReader, grid: FrameGrid) -> None:
         """Compute and store the track of a recording."""
         track = track_pitch(reader.read(recording), grid.hop_length, self.model, self.f0_range_hz, self.batch_size)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, f0_hz=track.f0_hz, periodicity=track.periodicity)
-            os.replace(temporary, self.entry(recording, grid))
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_whole(self.entry(recording, grid), encode_track(track))
 
 
 class Pitch(Target):
@@ -264,6 +255,7 @@ class Pitch(Target):
                     stacklevel=2,
                 )
             return
+        remove_left_overs(self.cache.folder)
         missing = [path for path in recordings if self.cache.load(path, grid) is None]
         for path in tqdm(missing, desc=f"CREPE ({self.cache.model})", unit="file", disable=not missing):
             if reader.read_or_skip(path) is not None:

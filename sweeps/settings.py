@@ -11,8 +11,15 @@ import yaml
 
 from storage.whole_files import write_text_whole
 
-# These change neither what a network learns nor its scores: where it is logged, and how fast it goes.
-FREE_KEYS = ("torch_threads", "trainer.logger", "trainer.enable_progress_bar", "data.num_workers", "data.cache_mb")
+# These change neither what a network learns nor its scores: where it is logged, how fast it goes, and what ends it.
+FREE_KEYS = (
+    "torch_threads",
+    "trainer.logger",
+    "trainer.enable_progress_bar",
+    "data.num_workers",
+    "data.cache_mb",
+    "model.max_nonfinite_steps",
+)
 TEST_KEYS = ("data.test_mixtures",)
 CSV_LOGGER = "lightning.pytorch.loggers.CSVLogger"
 ABSENT = "nothing"

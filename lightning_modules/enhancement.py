@@ -27,6 +27,7 @@ from lightning_modules.nonfinite import NonfiniteGuard
 from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective, ObjectiveSettings
 from lightning_modules.pesq_pool import MetricError
 from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, PruningSettings
+from lightning_modules.resuming import begin_next_epoch
 from lightning_modules.schedule import decay_groups, warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
@@ -167,6 +168,10 @@ class EnhancementModule(LightningModule):
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         self._nonfinite.watch(losses["loss"])
         return losses["loss"]
+
+    def on_train_start(self) -> None:
+        """Begin where the training was stopped."""
+        begin_next_epoch(self.trainer)
 
     def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Remember what a step that must be skipped changes nevertheless."""

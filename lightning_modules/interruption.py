@@ -39,9 +39,10 @@ class SaveOnInterrupt(Callback):
     """Turns the first SIGINT or SIGTERM of a training into a checkpoint at the end of the step, then an interruption.
 
     SIGINT is Ctrl-C; SIGTERM is what SLURM, systemd and ``kill`` send. Weights, optimiser and the position in the data
-    belong together at the end of a step only, so one that is under way is finished, and so is a validation. A second
-    signal interrupts at once. The checkpoint replaces ``last.ckpt`` of the run, from which a resumed training goes on
-    inside the epoch. With several processes nothing is changed: they are not in the same step when they hear of it.
+    belong together at the end of a step only, so one that is under way is finished, and so is a validation, also that
+    which follows the last step of an epoch: it would not be made up for. A second signal interrupts at once. The
+    checkpoint replaces ``last.ckpt`` of the run, from which a resumed training goes on inside the epoch. With several
+    processes nothing is changed: they are not in the same step when they hear of it.
     Lightning's requeueing by SIGUSR1 under SLURM is left as it is.
 
     Attributes:
@@ -96,7 +97,20 @@ class SaveOnInterrupt(Callback):
         Raises:
             KeyboardInterrupt: Lightning ends the training in order.
         """
-        if self._requested and self.checkpoint is None:
+        if self._requested and not trainer.is_last_batch:
+            self._save_and_interrupt(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the checkpoint and interrupt, if that was asked for; the last epoch is left to end by itself.
+
+        Raises:
+            KeyboardInterrupt: Lightning ends the training in order.
+        """
+        if self._requested and not trainer.fit_loop.done:
+            self._save_and_interrupt(trainer)
+
+    def _save_and_interrupt(self, trainer: Trainer) -> None:
+        if self.checkpoint is None:
             path = last_checkpoint_path(trainer)
             with replacing(path, durable=True) as part:
                 trainer.save_checkpoint(part)

@@ -75,13 +75,23 @@ def track_pitch(
         salience = torch.cat(activations).T  # (bin, frame)
         allowed = torch.full_like(salience, -torch.inf)
         allowed[low:high] = salience[low:high]
-        path = torchcrepe.decode.viterbi(allowed[None])[0][0]  # (frame,)
+        path = _best_path(allowed)
         offsets = torch.arange(-REFINE_BINS, REFINE_BINS + 1)[:, None]
         bins = (path[None] + offsets).clamp(0, len(salience) - 1)
         weights = salience.gather(0, bins)
         cents = (weights * _bin_cents(bins)).sum(0) / weights.sum(0).clamp_min(1e-9)
         periodicity = salience.gather(0, path[None])[0]
     return PitchTrack((10.0 * 2.0 ** (cents / 1200.0)).float().numpy(), periodicity.float().numpy())
+
+
+def _best_path(salience: torch.Tensor) -> torch.Tensor:
+    """Return the bin of every frame, shape (frame,), from the salience of shape (bin, frame)."""
+    try:
+        return torchcrepe.decode.viterbi(salience[None])[0][0]
+    except SystemError as error:  # what compiled code makes of Ctrl-C
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _bin_cents(bins: torch.Tensor) -> torch.Tensor:

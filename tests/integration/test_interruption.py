@@ -110,7 +110,7 @@ def test_a_validation_that_is_interrupted_is_finished(tmp_path: Path, handler: A
     with pytest.raises(SystemExit):
         stopped_training(tmp_path, {4: 1}, number, validating=True)
     assert heard[-1][1].validated == 2 + 4  # of the sanity check, and of the first epoch
-    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 5
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
 
 
 @pytest.mark.parametrize("number", STOPPING)

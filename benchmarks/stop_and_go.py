@@ -43,11 +43,13 @@ from datamodules.targets import Labels, Levels, Pitch, VoiceActivity
 from lightning_modules.checkpoint_io import WholeCheckpointIO
 from lightning_modules.checkpoints import CheckpointError
 from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.enhancement_cli import named_full_disk
 from lightning_modules.interruption import stopping_in_order, tell_interruption
 from lightning_modules.newest_checkpoint import damage_of, find_newest_checkpoint
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.gate_settings import GateSettings
+from storage.full_disk import is_full
 from storage.whole_files import is_part, write_text_whole
 
 GRID = FrameGrid()
@@ -130,6 +132,11 @@ class Training:
                 trainer.fit(module, datamodule=self._data(), ckpt_path=newest)
         except KeyboardInterrupt as interruption:
             return tell_interruption(interruption)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            print(f"error: {named_full_disk(error, trainer)}", file=sys.stderr)
+            return 1
         write_text_whole(folder / RESULT, state_digest(trainer))
         return 0
 

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from callbacks.media_sinks import MediaSink, Row, media_sinks
-from reports.probing.replacing import replacing
+from storage.whole_files import replacing
 
 FIGURE_DPI = 110
 PNG_EFFORT = 2  # of 9: a third of the time of drawing went into the last percents of size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from probes.deployment import DeployedProbe, ProbeBank
 from probes.evaluation import posterior_of
 from probes.fitting import counting
 from probes.suite import ProbeSuite
+from storage.whole_files import write_whole
 
 LAST, BEST = f"last{PROBES_SUFFIX}", f"best{PROBES_SUFFIX}"
 
@@ -94,9 +94,7 @@ class ProbeFiles:
             return
         self._best_score, self._validated = score, False
         if self._fresh:
-            part = folder / f"{BEST}.part"
-            shutil.copyfile(folder / LAST, part)
-            part.replace(folder / BEST)
+            write_whole(folder / BEST, (folder / LAST).read_bytes())
         else:
             (folder / BEST).unlink(missing_ok=True)
 

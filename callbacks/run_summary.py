@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from lightning_modules.enhancement import enhancement_module
 from networks.complexity import count_parameters
 from reports.summary import print_summary
 from reports.tested_runs import SCORES
+from storage.whole_files import write_text_whole
 
 
 class RunSummary(Callback):
@@ -47,14 +47,11 @@ class RunSummary(Callback):
         places = _places(trainer)
         if trainer.log_dir is not None:
             path = Path(trainer.log_dir) / "summary.json"
-            path.parent.mkdir(parents=True, exist_ok=True)
             finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
             parameters = count_parameters(enhancement_module(trainer.lightning_module).network)
             summary = {"stage": stage, "steps": trainer.global_step, "parameters": parameters, **more}
             summary |= {"metrics": finite, "places": places}
-            temporary = path.with_suffix(".part")
-            temporary.write_text(json.dumps(summary, indent=1) + "\n")
-            os.replace(temporary, path)
+            write_text_whole(path, json.dumps(summary, indent=1) + "\n")
             places["summary"] = _relative(str(path))
             places["all of it on one page"] = f"dyncp report {_relative(trainer.log_dir)}"
         console = Console()

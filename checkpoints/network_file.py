@@ -20,8 +20,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from checkpoints.architecture import Architecture, plain_fields
-from checkpoints.whole_files import write_whole
 from networks.framing import FrameGrid
+from storage.whole_files import write_whole
 
 FORMAT = "dyncp-network"
 VERSION = 1

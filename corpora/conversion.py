@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-import os
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,13 +17,13 @@ from corpora.riff import missing_bytes
 from corpora.source import Channel, Recording
 from datamodules.corpus import CorpusError, DamagedRecordingError
 from datamodules.recording_checks import check_length
+from storage.whole_files import write_whole
 
 CONVERSION_VERSION = 1  # part of every job's key: raise it when the same input gives other samples
 FULL_SCALE_INT16 = 32768.0
 # Of the low-pass of the resampler, in zero crossings of the sinc, share of the band, and shape of the Kaiser window:
 # flat to 0.1 dB up to 90 % of the narrower band, 80 dB down from its edge on (tests/corpora/test_conversion.py).
 ZERO_CROSSINGS, ROLLOFF, KAISER_BETA = 64, 0.95, 10.0
-PARTIAL = ".partial"  # suffix of files that are being written; what a killed process left is removed by the next
 
 Samples = NDArray[np.float32]
 
@@ -181,20 +180,3 @@ def _write_flac(target: Path, samples: Samples, sample_rate: int) -> None:
     encoded = io.BytesIO()  # libsndfile does not tell when a disk is full; writing bytes does
     soundfile.write(encoded, quantised, sample_rate, format="FLAC", subtype="PCM_16")
     write_whole(target, encoded.getbuffer())
-
-
-def write_whole(target: Path, content: bytes | memoryview) -> None:
-    """Write a file completely or not at all.
-
-    Raises:
-        OSError: if it cannot be written; an earlier file of that name is then still there.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}{PARTIAL}")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, target)
-    except OSError as error:  # that of a full disk names no file
-        raise OSError(error.errno, error.strerror, str(target)) from error
-    finally:
-        temporary.unlink(missing_ok=True)

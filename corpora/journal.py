@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from corpora.conversion import PARTIAL, Job, Outcome, write_whole
+from corpora.conversion import Job, Outcome
 from datamodules.corpus import CorpusError
+from storage.full_disk import naming
+from storage.whole_files import is_part, write_whole
 
 
 class Journal:
@@ -61,8 +63,9 @@ class Journal:
             "clipped": outcome.clipped,
             "bytes": outcome.path.stat().st_size,
         }
-        file.write(json.dumps(entry) + "\n")
-        file.flush()
+        with naming(self.path):
+            file.write(json.dumps(entry) + "\n")
+            file.flush()
         self._lines[key] = entry
 
     def keep(self, keys: Iterable[str]) -> None:
@@ -93,5 +96,6 @@ def locked(path: Path, busy: str | None) -> Iterator[None]:
 
 def remove_partial(folder: Path) -> None:
     """Remove files that a killed process was writing."""
-    for path in folder.rglob(f".*{PARTIAL}"):
-        path.unlink(missing_ok=True)
+    for path in folder.rglob(".*"):
+        if is_part(path):
+            path.unlink(missing_ok=True)

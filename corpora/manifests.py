@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from corpora.conversion import write_whole
 from datamodules.corpus import CorpusError
+from storage.whole_files import write_whole
 
 Row = dict[str, str]
 

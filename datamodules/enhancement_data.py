@@ -31,6 +31,7 @@ from datamodules.shards.settings import ShardSettings
 from datamodules.synthetic import SyntheticCorpus, generate
 from datamodules.targets import Target
 from datamodules.targets.base import check_order
+from datamodules.worker_signals import outlive_the_step
 from networks.framing import FrameGrid
 
 TRAIN_STREAM, PROBE_STREAM, HELD_OUT_STREAM = 0, 1, 2
@@ -258,6 +259,7 @@ class EnhancementDataModule(LightningDataModule):
                 sampler=EpochSampler(count, not training, block, rank, world_size, position),
                 num_workers=self.num_workers,
                 persistent_workers=self.num_workers > 0,
+                worker_init_fn=outlive_the_step,
                 pin_memory=self.trainer is not None and self.trainer.strategy.root_device.type == "cuda",
             )
         return self._loaders[name, rank, world_size]

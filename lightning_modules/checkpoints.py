@@ -174,18 +174,3 @@ def check_file(path: Path, key: str = "--ckpt_path") -> None:
         raise CheckpointError(f"{key}: no such file '{path}'")
     if not zipfile.is_zipfile(path):
         raise CheckpointError(f"{key}: '{path}' is not a checkpoint, or it is truncated")
-
-
-def find_last_checkpoint(runs: Path) -> Path:
-    """Return the newest ``last.ckpt`` of the runs in a folder.
-
-    Args:
-        runs: folder whose subfolders are runs with a ``checkpoints`` folder.
-
-    Raises:
-        CheckpointError: if there is none.
-    """
-    found = list(runs.glob("*/checkpoints/last.ckpt"))
-    if not found:
-        raise CheckpointError(f"--ckpt_path last: no {runs}/*/checkpoints/last.ckpt; has a run been started?")
-    return max(found, key=lambda path: path.stat().st_mtime)

@@ -23,9 +23,11 @@ from lightning_modules.checkpoints import (
 from lightning_modules.discriminator import MetricDiscriminator
 from lightning_modules.joint_probes import JointProbes, JointProbeSettings, check_gates
 from lightning_modules.metric_training import MetricTraining
+from lightning_modules.nonfinite import NonfiniteGuard
 from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective, ObjectiveSettings
 from lightning_modules.pesq_pool import MetricError
 from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, PruningSettings
+from lightning_modules.resuming import begin_next_epoch
 from lightning_modules.schedule import decay_groups, warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
@@ -67,6 +69,8 @@ class EnhancementModule(LightningModule):
         initial_weights: checkpoint whose weights a training starts from, with a new optimiser and schedule; a resumed
             training and an evaluation do not read it.
         compile_network: let ``torch.compile`` translate the network for training.
+        max_nonfinite_steps: training steps in a row without a finite loss and finite gradients that are skipped, before
+            training ends with the batch in a file (docs/reliability.md).
 
     Raises:
         ValueError: if a value is out of range, the objective needs a package that is not installed, or there are joint
@@ -86,6 +90,7 @@ class EnhancementModule(LightningModule):
         joint_probes: JointProbeSettings | None = None,
         initial_weights: str | None = None,
         compile_network: bool = False,
+        max_nonfinite_steps: int = 10,
     ) -> None:
         super().__init__()
         if learning_rate <= 0:
@@ -121,6 +126,8 @@ class EnhancementModule(LightningModule):
         self.final_learning_rate_share = final_learning_rate_share
         self.pruning = PruningObjective(pruning, network)
         self.compile_network = compile_network
+        self._nonfinite = NonfiniteGuard(self, max_nonfinite_steps)
+        self._batch: dict[str, Any] = {}
         self._fitting = False
 
     def forward(self, noisy: Tensor) -> Enhancement:
@@ -159,7 +166,33 @@ class EnhancementModule(LightningModule):
             self.log(f"train/{name}", value.detach(), batch_size=size, prog_bar=name in SHOWN)
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
         self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
+        self._nonfinite.watch(losses["loss"])
         return losses["loss"]
+
+    def on_train_start(self) -> None:
+        """Begin where the training was stopped."""
+        begin_next_epoch(self.trainer)
+
+    def on_train_batch_start(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Remember what a step that must be skipped changes nevertheless."""
+        self._batch = batch
+        if batch_idx % self.trainer.accumulate_grad_batches == 0:
+            self._nonfinite.begin()
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Skip a step whose loss or gradients are not finite.
+
+        Raises:
+            NonfiniteError: after ``max_nonfinite_steps`` in a row.
+        """
+        skipped = self._nonfinite.skips(one for group in optimizer.param_groups for one in group["params"])
+        self.log("train/nonfinite_steps", float(self._nonfinite.count))
+        if skipped:
+            if self._metric_training is not None:
+                self._metric_training.drop()
+            rank = self.global_rank if self.trainer.world_size > 1 else None
+            folder = Path(self.trainer.log_dir or self.trainer.default_root_dir)
+            self._nonfinite.stop(self._batch, self.global_step, folder, rank)
 
     def _log_discriminator(self, learned: dict[str, Tensor], size: int) -> None:
         """Log a step of the discriminator; utterances that could not be rated are summed over the epoch."""
@@ -276,7 +309,8 @@ class EnhancementModule(LightningModule):
             self._metric_training.stop()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Keep the training of a discriminator; its weights are in the module's state."""
+        """Keep what is not in the module's state: skipped steps, and a discriminator's training."""
+        checkpoint["nonfinite_steps"] = self._nonfinite.state_dict()
         if self._metric_training is not None:
             checkpoint["metric_training"] = self._metric_training.state_dict()
 
@@ -295,6 +329,8 @@ class EnhancementModule(LightningModule):
             rank_zero_warn(line)
         checkpoint["state_dict"] = state
         check_architecture(state, self.state_dict())
+        if "nonfinite_steps" in checkpoint:  # earlier versions did not count
+            self._nonfinite.load_state_dict(checkpoint["nonfinite_steps"])
         if self._metric_training is not None:
             self._metric_training.load_state_dict(checkpoint["metric_training"])
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import pickle
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,19 @@ from typing import Any
 import torch
 import yaml
 from jsonargparse import ArgumentError
+from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from datamodules.enhancement_data import EnhancementDataModule
-from lightning_modules.checkpoints import CheckpointError, check_file, find_last_checkpoint
+from lightning_modules.checkpoint_io import WholeCheckpointIO
+from lightning_modules.checkpoints import CheckpointError, check_file
 from lightning_modules.enhancement import EnhancementModule
-from lightning_modules.interruption import SaveOnInterrupt, TrainingInterrupted, last_checkpoint_path
+from lightning_modules.interruption import stopping_in_order
+from lightning_modules.newest_checkpoint import find_newest_checkpoint
 from networks.framing import FrameGrid
+from storage.full_disk import DiskFullError, is_full
 
 
 def _num_frequencies(grid: FrameGrid | dict[str, int]) -> int:
@@ -74,7 +81,8 @@ class EnhancementCLI(LightningCLI):
                 raise ConfigError(f"torch_threads must be positive or null, got {config.torch_threads}")
             torch.set_num_threads(config.torch_threads)
         if config.get("ckpt_path") == "last":
-            config.ckpt_path = str(find_last_checkpoint(runs_folder(config.trainer.logger)))
+            resuming = self.subcommand == "fit"
+            config.ckpt_path = str(find_newest_checkpoint(runs_folder(config.trainer.logger), resuming))
         if config.get("ckpt_path"):
             check_file(Path(config.ckpt_path))
         elif self.subcommand == "fit" and config.model.initial_weights is not None:
@@ -88,6 +96,8 @@ class EnhancementCLI(LightningCLI):
         """
         try:
             super().instantiate_classes()
+            if type(self.trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # no other one was asked for
+                self.trainer.strategy.checkpoint_io = WholeCheckpointIO()
             if self.subcommand == "fit":
                 self.model.check_devices(self.trainer.world_size)  # before other processes are started
         except (ValueError, TypeError) as error:
@@ -98,18 +108,36 @@ class EnhancementCLI(LightningCLI):
 
         Raises:
             TrainingInterrupted: instead of Lightning's exit, with the newest checkpoint.
+            DiskFullError: instead of the system's error, which names no file.
         """
-        saving = SaveOnInterrupt()
-        self.trainer.callbacks.insert(0, saving)  # type: ignore[attr-defined] # set by the trainer's connector
         try:
-            super()._run_subcommand(subcommand)
+            with stopping_in_order(self.trainer, subcommand == "fit"):
+                super()._run_subcommand(subcommand)
         except pickle.UnpicklingError as error:  # nothing but tensors and plain values is read, whatever is in the file
             raise CheckpointError(f"--ckpt_path: cannot be read as a checkpoint: {error!s:.500}") from error
-        except SystemExit as stop:
-            if not isinstance(stop.__context__, KeyboardInterrupt):
+        except OSError as error:
+            if not is_full(error):
                 raise
-            path = saving.checkpoint or last_checkpoint_path(self.trainer)
-            raise TrainingInterrupted(path if subcommand == "fit" and path.is_file() else None) from None
+            raise named_full_disk(error, self.trainer) from error
+
+
+def named_full_disk(error: OSError, trainer: Trainer) -> DiskFullError:
+    """Give the error of a full disk the name of what was being written.
+
+    Args:
+        error: of the system, or one that was raised while Lightning closed its logs after the first one.
+        trainer: whose training ended.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DiskFullError):
+            return cause
+        cause = cause.__context__
+    name = Path(error.filename or trainer.log_dir or trainer.default_root_dir)
+    modules = {frame.f_globals.get("__name__") for frame, _ in traceback.walk_tb(error.__traceback__)}
+    if error.filename is None and "lightning.fabric.loggers.csv_logs" in modules:
+        name /= "metrics.csv"
+    return DiskFullError(error.errno, os.strerror(error.errno or 0), str(name))
 
 
 class _ParsingCLI(EnhancementCLI):

@@ -1,4 +1,4 @@
-"""Ctrl-C in a training: the step is finished, a checkpoint is written, and the process says how to go on."""
+"""Ctrl-C or SIGTERM in a training: the step is finished, a checkpoint is written, and the process says how to go on."""
 
 from __future__ import annotations
 
@@ -7,36 +7,47 @@ import shlex
 import signal
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+from storage.whole_files import replacing
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainingInterrupted(KeyboardInterrupt):
-    """A training that the user stopped.
+    """A training that was stopped from outside.
 
     Attributes:
         checkpoint: to go on from; None if there is none yet.
+        signal_number: of the signal that stopped it.
     """
 
-    def __init__(self, checkpoint: Path | None) -> None:
+    def __init__(self, checkpoint: Path | None, signal_number: int = signal.SIGINT) -> None:
         super().__init__()
         self.checkpoint = checkpoint
+        self.signal_number = signal_number
 
 
 class SaveOnInterrupt(Callback):
-    """Turns the first Ctrl-C of a training into a checkpoint at the end of the step, and then an interruption.
+    """Turns the first SIGINT or SIGTERM of a training into a checkpoint at the end of the step, then an interruption.
 
-    Weights, optimiser and the position in the data belong together at the end of a step only, so one that is under way
-    is finished, and so is a validation. A second Ctrl-C interrupts at once. The checkpoint replaces ``last.ckpt`` of
-    the run, from which a resumed training goes on inside the epoch. With several processes nothing is changed: they are
-    not in the same step when they hear of it.
+    SIGINT is Ctrl-C; SIGTERM is what SLURM, systemd and ``kill`` send. Weights, optimiser and the position in the data
+    belong together at the end of a step only, so one that is under way is finished, and so is a validation, also that
+    which follows the last step of an epoch: it would not be made up for. A second signal interrupts at once. The
+    checkpoint replaces ``last.ckpt`` of the run, from which a resumed training goes on inside the epoch. With several
+    processes nothing is changed: they are not in the same step when they hear of it.
+    Lightning's requeueing by SIGUSR1 under SLURM is left as it is.
 
     Attributes:
         checkpoint: that was written, None before.
+        signal_number: of the signal that was heard last.
     """
 
     def __init__(self) -> None:
@@ -44,22 +55,39 @@ class SaveOnInterrupt(Callback):
         self.checkpoint: Path | None = None
         self._process = os.getpid()
         self._requested = False
-        self._before: Any = None
+        self.signal_number: int = signal.SIGINT
+        self._before: dict[int, Any] = {}
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Take over Ctrl-C, before worker processes are forked, which then leave it to this one."""
+        """Take over the signals, before worker processes are forked, which then leave them to this one."""
         if stage == "fit" and trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._request)
+            self._before = {number: signal.signal(number, self._request) for number in STOPPING}
+
+    def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take SIGTERM back from Lightning, which has put a handler of its own before this one since the setup.
+
+        Its handler would end a validation between two batches, and the process with status 0.
+        """
+        if self._before:
+            signal.signal(signal.SIGTERM, self._request)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take SIGTERM back from Lightning, also where there is no sanity check."""
+        self.on_sanity_check_start(trainer, pl_module)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        """Remember the first interruption and tell that it was heard; pass on the second."""
+        """Remember the first signal and tell that it was heard; pass on the second."""
         if os.getpid() != self._process:
-            return  # a forked worker; the training ends it
+            if number == signal.SIGTERM:  # a forked process that its own parent ends
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+            return  # the training ends its workers
+        self.signal_number = number
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True
         # os.write: a handler may run inside another print
-        os.write(2, b"\nstopping after this step, or this validation (Ctrl-C again: at once)\n")
+        os.write(2, b"\nstopping after this step, or this validation (the same signal again: at once)\n")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -69,20 +97,61 @@ class SaveOnInterrupt(Callback):
         Raises:
             KeyboardInterrupt: Lightning ends the training in order.
         """
-        if self._requested and self.checkpoint is None:
+        if self._requested and not trainer.is_last_batch:
+            self._save_and_interrupt(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the checkpoint and interrupt, if that was asked for; the last epoch is left to end by itself.
+
+        Raises:
+            KeyboardInterrupt: Lightning ends the training in order.
+        """
+        if self._requested and not trainer.fit_loop.done:
+            self._save_and_interrupt(trainer)
+
+    def _save_and_interrupt(self, trainer: Trainer) -> None:
+        if self.checkpoint is None:
             path = last_checkpoint_path(trainer)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_suffix(".part")
-            trainer.save_checkpoint(part)
-            os.replace(part, path)
+            with replacing(path, durable=True) as part:
+                trainer.save_checkpoint(part)
             self.checkpoint = path
             raise KeyboardInterrupt
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Give Ctrl-C back."""
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            self._before = None
+        """Give the signals back."""
+        self.give_back()
+
+    def give_back(self) -> None:
+        """Give the signals back, if they were taken; Lightning calls no teardown after an interruption."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+
+
+@contextmanager
+def stopping_in_order(trainer: Trainer, fitting: bool) -> Iterator[None]:
+    """Let a signal stop what a trainer does in this block; an interrupted training leaves a checkpoint.
+
+    Args:
+        trainer: that works in the block.
+        fitting: whether it trains; otherwise there is nothing to save.
+
+    Raises:
+        TrainingInterrupted: instead of Lightning's exit, with the newest checkpoint.
+    """
+    saving = SaveOnInterrupt()
+    trainer.callbacks.insert(0, saving)  # type: ignore[attr-defined] # set by the trainer's connector
+    try:
+        yield
+    except SystemExit as stop:
+        terminated = isinstance(stop, SIGTERMException)  # Lightning's own end, where this training has no handler
+        if not terminated and not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        path = saving.checkpoint or last_checkpoint_path(trainer)
+        number = signal.SIGTERM if terminated else saving.signal_number
+        raise TrainingInterrupted(path if fitting and path.is_file() else None, number) from None
+    finally:
+        saving.give_back()
 
 
 def last_checkpoint_path(trainer: Trainer) -> Path:
@@ -114,10 +183,16 @@ def resume_command(checkpoint: Path, arguments: Sequence[str]) -> str:
     return shlex.join([*words, "--ckpt_path", str(checkpoint)])
 
 
-def tell_interruption(interruption: KeyboardInterrupt) -> None:
-    """Print in one line what became of an interrupted command."""
+def tell_interruption(interruption: KeyboardInterrupt) -> int:
+    """Print in one line what became of an interrupted command, and return its exit status.
+
+    Returns:
+        128 plus the number of the signal, as shells count: 130 after SIGINT, 143 after SIGTERM.
+    """
     checkpoint = interruption.checkpoint if isinstance(interruption, TrainingInterrupted) else None
     if checkpoint is None:
         print("stopped", file=sys.stderr)
     else:
         print(f"stopped; go on with: {resume_command(checkpoint, sys.argv)}", file=sys.stderr)
+    number = interruption.signal_number if isinstance(interruption, TrainingInterrupted) else signal.SIGINT
+    return 128 + number

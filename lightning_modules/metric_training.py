@@ -103,6 +103,10 @@ class MetricTraining:
         ratings = self._pool.submit(list(enhanced.cpu().numpy()), list(clean.cpu().numpy()))
         self._held = HeldBatch((enhanced, clean, clean_rms), ratings)
 
+    def drop(self) -> None:
+        """Forget the batch that is held: the step that it is of was skipped."""
+        self._held = None
+
     def learn(self) -> dict[str, Tensor]:
         """Let the discriminator learn from the batch that is held.
 

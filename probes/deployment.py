@@ -20,6 +20,7 @@ from scipy.special import expit, softmax
 
 from probes.linear import linear_output
 from probes.tasks import ProbeKind
+from storage.whole_files import write_whole
 
 FORMAT = "dyncp-probes"
 VERSION = 1
@@ -142,9 +143,7 @@ class ProbeBank:
             described[name] = {key: getattr(probe, key) for key in METADATA}
         head = {"format": FORMAT, "version": VERSION, "blocks": self.blocks, "channels": self.channels}
         text = head | {"hop_s": self.hop_s, "probes": described, "provenance": dict(self.provenance)}
-        temporary = path.with_name(path.name + ".part")
-        temporary.write_bytes(save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
-        temporary.replace(path)
+        write_whole(path, save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
 
     @classmethod
     def load(cls, path: Path) -> ProbeBank:

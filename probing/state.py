@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from probing.settings import StudySettings
-from reports.probing.replacing import replacing
 from reports.probing.rows import TABLES
 from reports.probing.tables import write_table
+from storage.whole_files import replacing
 
 STATE = "state.json"
 

@@ -15,7 +15,6 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from networks.framing import FrameGrid
-from reports.probing.replacing import replacing
 from reports.time_panels import (
     class_color,
     draw_class_strip,
@@ -25,6 +24,7 @@ from reports.time_panels import (
     moving_average,
     title_panel,
 )
+from storage.whole_files import replacing
 
 SPEECH_COLOR, NOISE_COLOR, QUIET_COLOR = "#D55E00", "#0072B2", "#555555"
 WIDTH_RANGE_IN, SECONDS_PER_INCH = (9.5, 16.0), 3.0  # longer excerpts get a wider figure, up to a point

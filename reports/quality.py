@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from rich.table import Table
 from reports.quality_intervals import Bootstrap, Difference, GroupScore, group_scores, label_groups, snr_groups
 from reports.quality_scores import ScoresError, ScoreTable, beside, read_table, write_csv, write_table
 from reports.tested_runs import QUALITY_FOLDER, SCORES, UTTERANCES
+from storage.whole_files import write_text_whole
 
 SUMMARY = "summary.json"
 TITLES = {
@@ -87,9 +87,7 @@ def write_report(
         "settings": asdict(settings),
         "measures": {cells.pop("measure"): cells for cells in overall},
     }
-    temporary = folder / f"{SUMMARY}.part"
-    temporary.write_text(json.dumps(summary, indent=1) + "\n")
-    os.replace(temporary, folder / SUMMARY)
+    write_text_whole(folder / SUMMARY, json.dumps(summary, indent=1) + "\n")
 
 
 def _decimals(measure: str) -> int:

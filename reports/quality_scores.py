@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from storage.whole_files import replacing
 
 IDENTITY = ("speaker", "speech", "noise_class", "noise")
 NUMBERS = ("snr_db", "utilization", "macs_per_frame")
@@ -91,17 +92,11 @@ def score_columns(measures: Sequence[str]) -> list[str]:
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> None:
     """Write a CSV file whole, or not at all; None and NaN become empty cells."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, columns)
-            writer.writeheader()
-            for row in rows:
-                writer.writerow({name: "" if value is None or value != value else value for name, value in row.items()})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({name: "" if value is None or value != value else value for name, value in row.items()})
 
 
 def write_table(path: Path, table: ScoreTable) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import matplotlib as mpl
 from reports.sweep_figure import draw_sweep
 from reports.sweep_runs import read_networks
 from reports.sweep_table import csv_table, markdown_table, sweep_rows
+from storage.whole_files import replacing
 
 FIGURE_DPI = 200
 
@@ -37,14 +37,13 @@ def write_report(out: Path) -> list[Path]:
     figure = draw_sweep(rows)
     files = report_files(out)
     for path in files:
-        temporary = path.with_name(f"{path.stem}.part{path.suffix}")
-        if path.suffix in (".md", ".csv"):
-            temporary.write_text(markdown_table(rows) if path.suffix == ".md" else csv_table(rows))
-        else:
+        with replacing(path) as temporary:
+            if path.suffix in (".md", ".csv"):
+                temporary.write_text(markdown_table(rows) if path.suffix == ".md" else csv_table(rows))
+                continue
             metadata = {"CreationDate": None} if path.suffix == ".pdf" else {}  # the same numbers make the same file
             with mpl.rc_context({"pdf.fonttype": 42}):  # text stays text
                 figure.savefig(temporary, dpi=FIGURE_DPI, metadata=metadata)
-        os.replace(temporary, path)
     return files
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reports.dashboard import Panel, Section
-from reports.probing.replacing import replacing
+from storage.whole_files import replacing
 
 if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr

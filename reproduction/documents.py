@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from checkpoints.whole_files import write_whole
+from storage.whole_files import write_whole
 
 MARK = re.compile(r"^<!-- reproduce:(begin|end) (\S+) -->$", re.MULTILINE)
 

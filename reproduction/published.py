@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from checkpoints.whole_files import write_whole
 from reproduction.rows import Score
+from storage.whole_files import write_whole
 
 FORMAT = "dyncp-published"
 VERSION = 1

@@ -9,8 +9,17 @@ from typing import Any
 
 import yaml
 
-# These change neither what a network learns nor its scores: where it is logged, and how fast it goes.
-FREE_KEYS = ("torch_threads", "trainer.logger", "trainer.enable_progress_bar", "data.num_workers", "data.cache_mb")
+from storage.whole_files import write_text_whole
+
+# These change neither what a network learns nor its scores: where it is logged, how fast it goes, and what ends it.
+FREE_KEYS = (
+    "torch_threads",
+    "trainer.logger",
+    "trainer.enable_progress_bar",
+    "data.num_workers",
+    "data.cache_mb",
+    "model.max_nonfinite_steps",
+)
 TEST_KEYS = ("data.test_mixtures",)
 CSV_LOGGER = "lightning.pytorch.loggers.CSVLogger"
 ABSENT = "nothing"
@@ -100,10 +109,7 @@ def write_yaml(content: Mapping[str, Any], path: Path, header: str) -> None:
         path: of the file; its folder is made.
         header: a comment of one line.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".part")
-    temporary.write_text(f"# {header}\n{yaml.safe_dump(dict(content), sort_keys=False, width=120)}")
-    os.replace(temporary, path)
+    write_text_whole(path, f"# {header}\n{yaml.safe_dump(dict(content), sort_keys=False, width=120)}")
 
 
 def fit_config(settings: Mapping[str, Any], out: Path, name: str, threads: int | None) -> dict[str, Any]:

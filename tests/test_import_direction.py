@@ -13,6 +13,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = (
+    "storage",
     "networks",
     "datamodules",
     "probes",
@@ -31,16 +32,17 @@ PACKAGES = (
 )
 # Who may import what of ours, besides itself. The longest matching importer counts.
 ALLOWED: dict[str, set[str]] = {
+    "storage": set(),
     "networks": set(),
-    "datamodules": {"networks.framing"},
-    "probes": {"networks.framing"},
+    "datamodules": {"networks.framing", "storage"},
+    "probes": {"networks.framing", "storage"},
     "estimators": {"networks.framing", "datamodules.process_pool", "datamodules.targets"},
     "enhancers": set(),
-    "reports": {"networks", "probes"},
-    "lightning_modules": {"networks"},
-    "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores"},
+    "reports": {"networks", "probes", "storage"},
+    "lightning_modules": {"networks", "storage"},
+    "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores", "storage"},
     "lightning_modules.pesq_pool": {"datamodules.process_pool", "datamodules.rating"},
-    "lightning_modules.enhancement_cli": {"networks", "datamodules"},
+    "lightning_modules.enhancement_cli": {"networks", "datamodules", "storage"},
     "callbacks": {
         "checkpoints",
         "networks",
@@ -49,11 +51,21 @@ ALLOWED: dict[str, set[str]] = {
         "probes",
         "reports",
         "lightning_modules",
+        "storage",
     },
-    "probing": {"checkpoints", "networks", "datamodules", "probes", "estimators", "reports", "lightning_modules"},
-    "corpora": {"datamodules.corpus", "datamodules.recording_checks"},
-    "sweeps": {"reports"},
-    "checkpoints": {"networks.framing", "networks.gate_settings", "networks.former_names"},
+    "probing": {
+        "checkpoints",
+        "networks",
+        "datamodules",
+        "probes",
+        "estimators",
+        "reports",
+        "lightning_modules",
+        "storage",
+    },
+    "corpora": {"datamodules.corpus", "datamodules.recording_checks", "storage"},
+    "sweeps": {"reports", "storage"},
+    "checkpoints": {"networks.framing", "networks.gate_settings", "networks.former_names", "storage"},
     "streaming": {
         "probes.tasks",
         "networks.framing",
@@ -61,6 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "networks.former_names",
         "probes.deployment",
         "checkpoints",
+        "storage",
     },
     "reproduction": {
         "checkpoints",
@@ -72,6 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         "streaming.enhancer",
         "streaming.loading",
         "streaming.properties",
+        "storage",
     },
     "commands": {"corpora", "datamodules.corpus", "datamodules.shards.writer"},
     "commands.dashboard": {"reports"},
@@ -88,6 +102,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # What runs a trained network, and must start quickly.
 QUICK = (
+    "storage.whole_files",
     "streaming",
     "checkpoints.training",
     "probes.deployment",

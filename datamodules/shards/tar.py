@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from datamodules.corpus import CorpusError
 from datamodules.shards.layout import Span
+from storage.whole_files import replacing
 
 HEADER_BYTES = 512  # of a member in the USTAR format, which WebDataset writes
 AUDIO_SUFFIX, TRACK_SUFFIX = "flac", "pitch.npz"
@@ -70,30 +70,18 @@ def write_tar(path: Path, samples: Iterable[Sample]) -> WrittenShard:
         samples: read one after the other while writing.
     """
     spans: list[tuple[Span, Span | None]] = []
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with part.open("wb") as file:
-            stream = _DigestedFile(file)
-            # mtime: the same recordings give the same bytes, whenever they are written
-            with load_tar_writer()(stream, encoder=False, mtime=0) as writer:
-                for sample in samples:
-                    audio = Span(writer.tarstream.offset + HEADER_BYTES, len(sample.audio))
-                    content: dict[str, Any] = {"__key__": sample.member, AUDIO_SUFFIX: sample.audio}
-                    track = None
-                    if sample.track is not None:
-                        content[TRACK_SUFFIX] = sample.track  # written after the audio: suffixes are sorted
-                        track = Span(audio.offset + _padded(audio.num_bytes) + HEADER_BYTES, len(sample.track))
-                    writer.write(content)
-                    spans.append((audio, track))
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    # durable: its entry in the journal, which lets the next run keep it, must not be on the disk before it
+    with replacing(path, durable=True) as part, part.open("wb") as file:
+        stream = _DigestedFile(file)
+        # mtime: the same recordings give the same bytes, whenever they are written
+        with load_tar_writer()(stream, encoder=False, mtime=0) as writer:
+            for sample in samples:
+                audio = Span(writer.tarstream.offset + HEADER_BYTES, len(sample.audio))
+                content: dict[str, Any] = {"__key__": sample.member, AUDIO_SUFFIX: sample.audio}
+                track = None
+                if sample.track is not None:
+                    content[TRACK_SUFFIX] = sample.track  # written after the audio: suffixes are sorted
+                    track = Span(audio.offset + _padded(audio.num_bytes) + HEADER_BYTES, len(sample.track))
+                writer.write(content)
+                spans.append((audio, track))
     return WrittenShard(stream.num_bytes, stream.digest.hexdigest(), spans)
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

@@ -31,9 +31,10 @@ from datamodules.shards.layout import (
 )
 from datamodules.shards.locks import locked
 from datamodules.shards.plan import PlannedShard, Source, member_name, plan_noise, plan_responses, plan_speech
-from datamodules.shards.tar import AUDIO_SUFFIX, Sample, WrittenShard, load_tar_writer, replace_text, write_tar
+from datamodules.shards.tar import AUDIO_SUFFIX, Sample, WrittenShard, load_tar_writer, write_tar
 from datamodules.targets.pitch import CREPE_RATE, describe_settings, encode_track, track_pitch
 from networks.framing import FrameGrid
+from storage.whole_files import remove_left_overs, write_text_whole
 
 LAYOUT_VERSION = 1  # part of every fingerprint: raise it when shards of older versions must be written anew
 JOURNAL = ".journal"  # folder beside the shards: what is known of every finished one
@@ -141,8 +142,8 @@ def _write_all(out: Path, planned: dict[str, list[PlannedShard]], stored: _Forma
     """Write what is missing, then the lists."""
     journal = out / JOURNAL
     journal.mkdir(exist_ok=True)
-    for part in out.glob(".*.part"):  # of a process that was killed
-        part.unlink()
+    for folder in (out, journal):  # nobody else writes here: the lock is held
+        remove_left_overs(folder, older_than_s=0.0)
     finished = {
         shard.name: _finished(out, shard, _fingerprint(shard, stored.pitch_settings(kind), stored))
         for kind in planned
@@ -196,7 +197,7 @@ def _write_one(out: Path, kind: str, shard: PlannedShard, stored: _Format, bar: 
         "sha256": written.sha256,
         "spans": written.spans,
     }
-    replace_text(entry, json.dumps(record))
+    write_text_whole(entry, json.dumps(record))
     return written
 
 
@@ -241,11 +242,11 @@ def _write_lists(
         for kind in planned
         for shard in planned[kind]
     ]
-    replace_text(out / SHARD_LIST, csv_text(SHARD_COLUMNS, rows))
+    write_text_whole(out / SHARD_LIST, csv_text(SHARD_COLUMNS, rows))
     for name in MANIFESTS:
         kind = name.removesuffix(".csv")
         if kind in planned:
-            replace_text(out / name, _manifest(planned[kind], done))
+            write_text_whole(out / name, _manifest(planned[kind], done))
         else:  # of an earlier run, when there were room responses
             (out / name).unlink(missing_ok=True)
 

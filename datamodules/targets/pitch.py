@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
-import tempfile
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -24,6 +22,7 @@ from datamodules.mixing import Waveform
 from datamodules.scene import Scene
 from datamodules.targets.base import Target, TargetArray
 from networks.framing import FrameGrid
+from storage.whole_files import remove_left_overs, write_whole
 
 CREPE_RATE = 16000  # Hz, of the trained model
 FORMAT_VERSION = 1  # part of every cache key: raise it when the tracks of old caches must not be used
@@ -76,13 +75,23 @@ def track_pitch(
         salience = torch.cat(activations).T  # (bin, frame)
         allowed = torch.full_like(salience, -torch.inf)
         allowed[low:high] = salience[low:high]
-        path = torchcrepe.decode.viterbi(allowed[None])[0][0]  # (frame,)
+        path = _best_path(allowed)
         offsets = torch.arange(-REFINE_BINS, REFINE_BINS + 1)[:, None]
         bins = (path[None] + offsets).clamp(0, len(salience) - 1)
         weights = salience.gather(0, bins)
         cents = (weights * _bin_cents(bins)).sum(0) / weights.sum(0).clamp_min(1e-9)
         periodicity = salience.gather(0, path[None])[0]
     return PitchTrack((10.0 * 2.0 ** (cents / 1200.0)).float().numpy(), periodicity.float().numpy())
+
+
+def _best_path(salience: torch.Tensor) -> torch.Tensor:
+    """Return the bin of every frame, shape (frame,), from the salience of shape (bin, frame)."""
+    try:
+        return torchcrepe.decode.viterbi(salience[None])[0][0]
+    except SystemError as error:  # what compiled code makes of Ctrl-C
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise KeyboardInterrupt from error
+        raise
 
 
 def _bin_cents(bins: torch.Tensor) -> torch.Tensor:
@@ -192,15 +201,7 @@ class PitchCache:
     def compute(self, recording: Path, reader: AudioReader, grid: FrameGrid) -> None:
         """Compute and store the track of a recording."""
         track = track_pitch(reader.read(recording), grid.hop_length, self.model, self.f0_range_hz, self.batch_size)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, f0_hz=track.f0_hz, periodicity=track.periodicity)
-            os.replace(temporary, self.entry(recording, grid))
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        write_whole(self.entry(recording, grid), encode_track(track))
 
 
 class Pitch(Target):
@@ -264,6 +265,7 @@ class Pitch(Target):
                     stacklevel=2,
                 )
             return
+        remove_left_overs(self.cache.folder)
         missing = [path for path in recordings if self.cache.load(path, grid) is None]
         for path in tqdm(missing, desc=f"CREPE ({self.cache.model})", unit="file", disable=not missing):
             if reader.read_or_skip(path) is not None:

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 REPOSITORY = Path(__file__).resolve().parents[2]
 FIGURE = REPOSITORY / "docs" / "images" / "architecture.svg"
 ANSWERS = {  # the question that a package answers, in a few words
+    "storage": "files, whole or not at all",
     "networks": "gates, blocks, MACs",
     "datamodules": "mixtures and targets",
     "probes": "what masks know, linearly",

@@ -17,7 +17,7 @@ from probes.logistic import LogisticProbe
 from probes.reservoir import FrameReservoir
 from probing.data import StudyData
 from reports.overview import Overview, draw_overview
-from reports.probing.replacing import replacing
+from storage.whole_files import replacing
 
 FULL_SCALE_PEAK = 0.99  # louder examples are turned down, all three by the same factor
 

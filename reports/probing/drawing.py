@@ -16,9 +16,9 @@ from reports.probing.cost_figures import draw_estimators, draw_learning, draw_re
 from reports.probing.embedding_figure import draw_embedding
 from reports.probing.error_figures import draw_calibration, draw_confusion
 from reports.probing.marks import TASKS, ordered, task_title
-from reports.probing.replacing import replacing
 from reports.probing.score_figures import draw_blocks, draw_scores, draw_verification
 from reports.probing.selection_figures import draw_overlap, draw_selection
+from storage.whole_files import replacing
 
 FIGURES, CONFUSION = "figures", "confusion_"
 DPI = 150

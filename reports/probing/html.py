@@ -15,9 +15,9 @@ from reports.pages.templates import render_page
 from reports.probing.drawing import FIGURES, SECTIONS, Drawing, drawings
 from reports.probing.marks import headline_pairs, metric_title, task_title
 from reports.probing.meta import META, Example, MetaError, ReportMeta, read_meta
-from reports.probing.replacing import replacing
 from reports.probing.rows import TABLES, ScoreEntry
 from reports.probing.tables import read_tables, records
+from storage.whole_files import replacing
 
 PAGE, TEMPLATE = "report.html", "study.html.jinja"
 LARGEST_SVG = 1_500_000  # bytes; a larger one is shown as PNG

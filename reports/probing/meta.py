@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from reports.probing.replacing import replacing
+from storage.whole_files import replacing
 
 META = "report.json"
 # Numbers with a meaning for the comparison of several studies; any other label is only shown.

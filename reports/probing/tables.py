@@ -11,8 +11,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, TypeVar, get_args, get_type_hints
 
-from reports.probing.replacing import replacing
 from reports.probing.rows import TABLES
+from storage.whole_files import replacing
 
 Row = TypeVar("Row")
 Cell = str | int | float | bool | None

@@ -14,13 +14,13 @@ from reports.dashboard import SECTIONS, Panel, Section, sections_for
 from reports.pages.embedding import DASH, number_text, picture_url, sound_url
 from reports.pages.templates import render_page
 from reports.probing.marks import metric_title, task_title
-from reports.probing.replacing import replacing
 from reports.quality import read_run as read_test
 from reports.quality import report_tables, summarize
 from reports.run.charts import line_chart
 from reports.run.contents import RunContents, RunError, find_run, read_rows, read_run
 from reports.summary import headline_numbers, score_rows
 from reports.tested_runs import SCORES
+from storage.whole_files import replacing
 
 PAGE, TEMPLATE = "report.html", "run.html.jinja"
 PICTURES, SOUNDS = {".png", ".svg", ".jpg"}, {".wav", ".flac"}

@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 
 from checkpoints.architecture import Architecture, plain_fields
 from checkpoints.network_file import NetworkFileError, StoredNetwork
-from checkpoints.whole_files import write_whole
 from networks.framing import MAGNITUDE_FLOOR, FrameGrid
+from storage.whole_files import write_whole
 from streaming.network import FoldedBlock, FoldedNetwork
 from streaming.onnx.trust import check_graph
 

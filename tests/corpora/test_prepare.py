@@ -242,7 +242,7 @@ def test_a_killed_preparation_goes_on(plain: Path, tmp_path: Path, write: Any, w
     for path in finished:
         samples, rate = soundfile.read(path)
         assert len(samples) == soundfile.info(path).frames and rate == 16000
-    (out / "noise" / "folder" / "rain" / ".more7.flac.123.partial").write_bytes(b"left by a kill while writing")
+    (out / "noise" / "folder" / "rain" / ".more7.flac.123.part").write_bytes(b"left by a kill while writing")
     source = PlainFolders(speech=plain / "speech", noise=plain / "noise")
     report = prepare(source, Path(), out, Settings(copy=True))
     assert report.kept >= len(finished) - 4 * (workers + 1) and report.converted + report.kept == 60
@@ -267,7 +267,7 @@ def test_a_full_disk_leaves_nothing_half_written(plain: Path, tmp_path: Path, wr
     assert "run the same command again" in full.stderr and "Traceback" not in full.stderr
     after = contents(out)
     assert {name: after[name] for name in before} == before
-    assert not [name for name in after if "partial" in name or "wind2" in name]
+    assert not [name for name in after if ".part" in name or "wind2" in name]
     finished = list(out.rglob("*.flac"))
     assert finished and all(len(soundfile.read(path)[0]) == 1600 for path in finished)
     report = run(plain, out, copy=True)

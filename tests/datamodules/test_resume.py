@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,19 @@ def test_a_checkpoint_of_any_step_goes_on_with_the_next(
     assert trainer.current_epoch == EPOCHS
     state = torch.load(folder / f"step={step}.ckpt", weights_only=True)["EnhancementDataModule"]
     assert (state["next_epoch"], state["next_batch"]) == divmod(step, BATCHES)
+
+
+@pytest.mark.parametrize("stops", [(3, 4), (3, 6, 7), (2, 3, 5)])
+def test_a_run_that_is_stopped_again_goes_on_with_the_next(
+    root: Path, whole: tuple[Path, Journal], tmp_path: Path, stops: tuple[int, ...]
+) -> None:
+    """After the last batch of an epoch, too: 3 and 6."""
+    folder, journal = whole
+    for stop, later in pairwise((*stops, EPOCHS * BATCHES)):
+        rest, _ = train(tmp_path / str(stop), short_blocks(root), ckpt=folder / f"step={stop}.ckpt", keep=True)
+        assert rest.steps == journal.steps[stop:], stop
+        folder = tmp_path / str(stop)
+        assert (folder / f"step={later}.ckpt").is_file()
 
 
 @pytest.mark.parametrize("workers", [0, 2])

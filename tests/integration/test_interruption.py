@@ -1,4 +1,4 @@
-"""A training that is stopped by Ctrl-C leaves a checkpoint, says how to go on, and goes on where it was."""
+"""A training that is stopped by Ctrl-C or SIGTERM leaves a checkpoint, says how to go on, and goes on where it was."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,61 +20,155 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from lightning_modules.interruption import SaveOnInterrupt, resume_command
+from datamodules.worker_signals import outlive_the_step
+from lightning_modules.interruption import (
+    STOPPING,
+    SaveOnInterrupt,
+    TrainingInterrupted,
+    resume_command,
+    tell_interruption,
+)
 from tests.integration.test_command_line import in_process, logged, settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class OneNumber(LightningModule):
-    """Trains one number, and is sent a signal in a step."""
+    """Trains one number, and is sent a signal in a step, or in the validation after it."""
 
-    def __init__(self, signals_at: dict[int, int]) -> None:
+    def __init__(self, signals_at: dict[int, int], number: int, validating: bool = False) -> None:
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.signals_at = signals_at
+        self.number = number
+        self.validating = validating
+        self.validated = 0
+
+    def send(self) -> None:
+        for _ in range(self.signals_at.get(self.global_step, 0)):
+            os.kill(os.getpid(), self.number)
 
     def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
-        for _ in range(self.signals_at.get(self.global_step, 0)):
-            os.kill(os.getpid(), signal.SIGINT)
+        if not self.validating:
+            self.send()
         return (self.weight - 1.0).square()
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        if self.validating and batch_idx == 0:
+            self.send()
+        self.validated += 1
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
 
 
-def stopped_training(folder: Path, signals_at: dict[int, int]) -> tuple[SaveOnInterrupt, Trainer, OneNumber]:
+def stopped_training(
+    folder: Path, signals_at: dict[int, int], number: int = signal.SIGINT, validating: bool = False
+) -> tuple[SaveOnInterrupt, Trainer, OneNumber]:
     saving = SaveOnInterrupt()
     off: dict[str, Any] = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(
         max_epochs=3, accelerator="cpu", default_root_dir=folder, callbacks=[saving], enable_checkpointing=False, **off
     )
-    module = OneNumber(signals_at)
-    trainer.fit(module, DataLoader(TensorDataset(torch.zeros(4)), batch_size=1))
+    module = OneNumber(signals_at, number, validating)
+    batches = DataLoader(TensorDataset(torch.zeros(4)), batch_size=1)
+    heard.append((saving, module))
+    try:
+        trainer.fit(module, batches, batches if validating else None)
+    finally:
+        saving.give_back()
     return saving, trainer, module
+
+
+heard: list[tuple[SaveOnInterrupt, OneNumber]] = []  # of every stopped training
 
 
 @pytest.fixture
 def handler() -> Any:
-    """Give Ctrl-C back to pytest, which Lightning leaves ignored."""
-    before = signal.getsignal(signal.SIGINT)
-    yield before
-    signal.signal(signal.SIGINT, before)
+    """Give the signals back to pytest, of which Lightning leaves Ctrl-C ignored."""
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    yield before[signal.SIGINT]
+    for number, one in before.items():
+        signal.signal(number, one)
 
 
-def test_a_step_that_is_interrupted_is_finished_and_saved(tmp_path: Path, handler: Any) -> None:
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_step_that_is_interrupted_is_finished_and_saved(tmp_path: Path, handler: Any, number: int) -> None:
+    before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit):
-        stopped_training(tmp_path, {5: 1})
+        stopped_training(tmp_path, {5: 1}, number)
+    assert heard[-1][0].signal_number == number
+    assert signal.getsignal(signal.SIGTERM) is before
     checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["global_step"] == 6
     assert checkpoint["epoch"] == 1
     assert not list(tmp_path.glob("checkpoints/*.part"))
 
 
-def test_the_second_interruption_acts_at_once(tmp_path: Path, handler: Any) -> None:
+@pytest.mark.parametrize("number", STOPPING)
+def test_a_validation_that_is_interrupted_is_finished(tmp_path: Path, handler: Any, number: int) -> None:
     with pytest.raises(SystemExit):
-        stopped_training(tmp_path, {5: 2})
+        stopped_training(tmp_path, {4: 1}, number, validating=True)
+    assert heard[-1][1].validated == 2 + 4  # of the sanity check, and of the first epoch
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 4
+
+
+@pytest.mark.parametrize("number", STOPPING)
+def test_the_second_interruption_acts_at_once(tmp_path: Path, handler: Any, number: int) -> None:
+    with pytest.raises(SystemExit):
+        stopped_training(tmp_path, {5: 2}, number)
     assert not (tmp_path / "checkpoints").exists()
+
+
+class Slow(torch.utils.data.Dataset[int]):
+    """Takes a while, in a worker process."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int) -> int:
+        time.sleep(0.05)
+        return index
+
+
+def worker_after_a_signal(init: Callable[[int], None] | None) -> tuple[Any, Any]:
+    """Return the batches of a loader, and its worker after SIGTERM."""
+    batches: Any = iter(DataLoader(Slow(), num_workers=1, worker_init_fn=init))
+    next(batches)
+    (worker,) = batches._workers
+    os.kill(worker.pid, signal.SIGTERM)
+    worker.join(0.5)
+    return batches, worker
+
+
+def test_workers_outlive_a_signal_to_all_processes() -> None:
+    batches, worker = worker_after_a_signal(outlive_the_step)
+    assert worker.is_alive()
+    assert len(list(batches)) == 3
+
+
+def test_other_workers_do_not() -> None:
+    with suppress(RuntimeError):  # depending on when the loader notices
+        assert not worker_after_a_signal(None)[1].is_alive()
+
+
+def test_a_forked_process_can_still_be_terminated(handler: Any) -> None:
+    saving = SaveOnInterrupt()
+    signal.signal(signal.SIGTERM, saving._request)
+    child = os.fork()
+    if child == 0:
+        while True:
+            time.sleep(1.0)
+    time.sleep(0.05)
+    os.kill(child, signal.SIGTERM)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGTERM
+
+
+def test_the_exit_status_names_the_signal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell_interruption(TrainingInterrupted(None, signal.SIGTERM)) == 143
+    assert tell_interruption(TrainingInterrupted(Path("a/last.ckpt"))) == 130
+    assert tell_interruption(KeyboardInterrupt()) == 130
+    assert "go on with: " in capsys.readouterr().err
 
 
 def test_a_training_that_nobody_stops_is_left_alone(tmp_path: Path, handler: Any) -> None:
@@ -90,8 +186,8 @@ def test_the_command_to_go_on_names_one_checkpoint() -> None:
 
 
 @pytest.mark.slow
-def test_control_c_at_the_command_line(tmp_path: Path, handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stops a training as a terminal does, and follows what it prints."""
+def test_a_signal_at_the_command_line(tmp_path: Path, handler: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stops a training as SLURM does, and follows what it prints."""
     arguments = settings(tmp_path, "--trainer.max_epochs=50", "--trainer.limit_val_batches=1")
     config = yaml.safe_load(Path(arguments[1]).read_text())
     config["data"]["targets"] = [one for one in config["data"]["targets"] if not one["class_path"].endswith("Pitch")]
@@ -106,9 +202,9 @@ def test_control_c_at_the_command_line(tmp_path: Path, handler: Any, monkeypatch
         deadline = time.monotonic() + 200
         while not metrics.is_file() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.2)
-        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to workers too
+        os.killpg(process.pid, signal.SIGTERM)  # SLURM sends it to workers too, as a terminal does Ctrl-C
         errors = process.communicate(timeout=100)[1]
-    assert process.returncode == 130, errors[-3000:]
+    assert process.returncode == 143, errors[-3000:]
     last = errors.strip().splitlines()[-1]
     assert last.startswith("stopped; go on with: python -m lightning_modules.cli fit "), errors[-3000:]
     assert "Traceback" not in errors

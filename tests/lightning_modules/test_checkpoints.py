@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 import torch
 
-from lightning_modules.checkpoints import CheckpointError, check_architecture, find_last_checkpoint, upgrade_state
+from lightning_modules.checkpoints import CheckpointError, check_architecture, upgrade_state
 from networks.conv_fsenet import ConvFSENet
 from networks.gate_settings import GateSettings
 
@@ -64,23 +61,3 @@ def test_a_gate_of_0_1_0_is_loaded_under_its_present_names() -> None:
     assert torch.equal(upgraded["blocks.2.gate.threshold"], expected["blocks.2.gate.threshold"])
     assert torch.equal(upgraded["blocks.2.gate.stem.squeeze.weight"], expected["blocks.2.gate.stem.squeeze.weight"] + 1)
     assert upgrade_state(upgraded, {}) == upgraded  # a present one is left alone
-
-
-def test_the_last_checkpoint_is_the_newest_one(tmp_path: Path) -> None:
-    for age, version in enumerate(["version_10", "version_2", "version_9"]):
-        path = tmp_path / version / "checkpoints" / "last.ckpt"
-        path.parent.mkdir(parents=True)
-        path.touch()
-        os.utime(path, (1000 - age, 1000 - age))
-        (path.parent / "best.ckpt").touch()  # newer, but not what training stopped at
-    assert find_last_checkpoint(tmp_path) == tmp_path / "version_10" / "checkpoints" / "last.ckpt"
-    os.utime(tmp_path / "version_2" / "checkpoints" / "last.ckpt", (2000, 2000))
-    assert find_last_checkpoint(tmp_path) == tmp_path / "version_2" / "checkpoints" / "last.ckpt"
-
-
-@pytest.mark.parametrize("folder", [".", "no_such_run"])
-def test_no_last_checkpoint_is_an_error(tmp_path: Path, folder: str) -> None:
-    (tmp_path / "version_0" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "version_0" / "checkpoints" / "best.ckpt").touch()
-    with pytest.raises(CheckpointError, match=r"--ckpt_path last: no .*last\.ckpt"):
-        find_last_checkpoint(tmp_path / folder)

@@ -29,7 +29,9 @@ from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, Pruning
 from lightning_modules.schedule import decay_groups, warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.ranks import num_ranks, rank_mean, rank_weight
 from networks.stft import Stft
+from networks.synced_norm import synchronize_norms
 
 SHOWN = ("enhancement_loss", "si_sdr_gain_db")  # beside the progress bar
 SCORED_LOADER = 0  # of validation and test; loader 1 holds the mixtures that probes are fitted on
@@ -67,6 +69,8 @@ class EnhancementModule(LightningModule):
         initial_weights: checkpoint whose weights a training starts from, with a new optimiser and schedule; a resumed
             training and an evaluation do not read it.
         compile_network: let ``torch.compile`` translate the network for training.
+        sync_norms: in a training by several processes, let the batch norms take the statistics of all their batches;
+            False normalises each batch by its own, as in a single process with smaller batches.
 
     Raises:
         ValueError: if a value is out of range, the objective needs a package that is not installed, or there are joint
@@ -86,6 +90,7 @@ class EnhancementModule(LightningModule):
         joint_probes: JointProbeSettings | None = None,
         initial_weights: str | None = None,
         compile_network: bool = False,
+        sync_norms: bool = True,
     ) -> None:
         super().__init__()
         if learning_rate <= 0:
@@ -121,6 +126,7 @@ class EnhancementModule(LightningModule):
         self.final_learning_rate_share = final_learning_rate_share
         self.pruning = PruningObjective(pruning, network)
         self.compile_network = compile_network
+        self.sync_norms = sync_norms
         self._fitting = False
 
     def forward(self, noisy: Tensor) -> Enhancement:
@@ -151,14 +157,17 @@ class EnhancementModule(LightningModule):
             parts["metric_loss"] = self._metric_training.loss(*signals)
             self._metric_training.hold(*signals, batch_idx)
         pruning_parts = self.pruning.parts(enhancement.channel_masks, scheduled.get("target_utilization"))
+        weight = rank_weight(size, self.device)
+        if num_ranks() > 1:  # means over this batch; losses of the masks are those of all ranks already
+            parts = {name: weight * part for name, part in parts.items()}
         losses = self._losses(parts, pruning_parts)
         if self.joint_probes is not None:
             joint = self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
             losses = losses | joint | {"loss": losses["loss"] + self.joint_probes.weighted_sum(joint)}
-        for name, value in losses.items():
-            self.log(f"train/{name}", value.detach(), batch_size=size, prog_bar=name in SHOWN)
+        logged = losses | {"utilization": weight * enhancement.channel_masks.mean()}
+        for name, value in _mean_of_ranks(logged).items():
+            self.log(f"train/{name}", value, batch_size=size, prog_bar=name in (*SHOWN, "utilization"))
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
-        self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         return losses["loss"]
 
     def _log_discriminator(self, learned: dict[str, Tensor], size: int) -> None:
@@ -252,6 +261,8 @@ class EnhancementModule(LightningModule):
         self._fitting = stage == "fit"
         if not self._fitting:
             return
+        if self.sync_norms and num_ranks() > 1:
+            synchronize_norms(self.network)
         if self.compile_network:
             self.network.compile_estimate()
         if self._metric_training is not None:
@@ -269,6 +280,8 @@ class EnhancementModule(LightningModule):
             rank_zero_info(f"starting from the weights of {self.initial_weights}")
         if self._metric_training is not None:
             self._metric_training.to(self.device)
+        if self.global_rank > 0:  # ranks that are seeded alike would draw the same noise for different mixtures
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
 
     def teardown(self, stage: str) -> None:
         """End the processes that rate utterances."""
@@ -297,6 +310,12 @@ class EnhancementModule(LightningModule):
         check_architecture(state, self.state_dict())
         if self._metric_training is not None:
             self._metric_training.load_state_dict(checkpoint["metric_training"])
+
+
+def _mean_of_ranks(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Average scalars over the ranks, in one collective, for the logs."""
+    means = rank_mean(torch.stack([value.detach() for value in values.values()]), 1)
+    return dict(zip(values, means, strict=True))
 
 
 def enhancement_module(pl_module: LightningModule) -> EnhancementModule:

@@ -13,6 +13,7 @@ from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -32,8 +33,8 @@ class SaveOnInterrupt(Callback):
 
     Weights, optimiser and the position in the data belong together at the end of a step only, so one that is under way
     is finished, and so is a validation. A second Ctrl-C interrupts at once. The checkpoint replaces ``last.ckpt`` of
-    the run, from which a resumed training goes on inside the epoch. With several processes nothing is changed: they are
-    not in the same step when they hear of it.
+    the run, from which a resumed training goes on inside the epoch. Several processes, which hear of it in different
+    steps, agree at the end of every step whether one of them has.
 
     Attributes:
         checkpoint: that was written, None before.
@@ -48,7 +49,7 @@ class SaveOnInterrupt(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take over Ctrl-C, before worker processes are forked, which then leave it to this one."""
-        if stage == "fit" and trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+        if stage == "fit" and threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._request)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
@@ -69,12 +70,16 @@ class SaveOnInterrupt(Callback):
         Raises:
             KeyboardInterrupt: Lightning ends the training in order.
         """
-        if self._requested and self.checkpoint is None:
+        requested = self._requested
+        if trainer.world_size > 1:
+            requested = trainer.strategy.reduce_boolean_decision(requested, all=False)
+        if requested and self.checkpoint is None:
             path = last_checkpoint_path(trainer)
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(".part")
-            trainer.save_checkpoint(part)
-            os.replace(part, path)
+            trainer.save_checkpoint(part)  # the first rank writes, the others wait for it
+            if trainer.is_global_zero:
+                os.replace(part, path)
             self.checkpoint = path
             raise KeyboardInterrupt
 
@@ -115,7 +120,9 @@ def resume_command(checkpoint: Path, arguments: Sequence[str]) -> str:
 
 
 def tell_interruption(interruption: KeyboardInterrupt) -> None:
-    """Print in one line what became of an interrupted command."""
+    """Print in one line what became of an interrupted command; of several processes, the first one does."""
+    if rank_zero_only.rank:
+        return
     checkpoint = interruption.checkpoint if isinstance(interruption, TrainingInterrupted) else None
     if checkpoint is None:
         print("stopped", file=sys.stderr)

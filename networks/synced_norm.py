@@ -57,7 +57,7 @@ class SyncedBatchNorm1d(nn.BatchNorm1d):
     without other ranks, it is a plain norm. ``nn.SyncBatchNorm`` does the same on GPUs and refuses tensors on a CPU.
     """
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name in torch
+    def forward(self, input: Tensor) -> Tensor:
         """Normalise features of shape (batch, channel, frame) or (batch, channel)."""
         if not self.training or num_ranks() == 1:
             return super().forward(input)

@@ -64,9 +64,7 @@ def gradients(masks: Tensor, targets: dict[str, Tensor]) -> dict[str, tuple[floa
 
 def on_rank(rank: int) -> Any:
     masks, targets = make_batch()
-    return gradients(
-        masks.split(SIZES)[rank], {name: values.split(SIZES)[rank] for name, values in targets.items()}
-    )
+    return gradients(masks.split(SIZES)[rank], {name: values.split(SIZES)[rank] for name, values in targets.items()})
 
 
 @pytest.fixture(scope="module")

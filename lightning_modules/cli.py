@@ -30,8 +30,7 @@ def main() -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt as interruption:
-        tell_interruption(interruption)
-        sys.exit(130)
+        sys.exit(tell_interruption(interruption))
 
 
 if __name__ == "__main__":

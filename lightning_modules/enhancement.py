@@ -29,7 +29,7 @@ from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, Pruning
 from lightning_modules.schedule import decay_groups, warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
-from networks.ranks import num_ranks, rank_mean, rank_weight
+from networks.ranks import num_ranks, rank_mean, rank_sum, rank_weight
 from networks.stft import Stft
 from networks.synced_norm import synchronize_norms
 
@@ -157,17 +157,17 @@ class EnhancementModule(LightningModule):
             parts["metric_loss"] = self._metric_training.loss(*signals)
             self._metric_training.hold(*signals, batch_idx)
         pruning_parts = self.pruning.parts(enhancement.channel_masks, scheduled.get("target_utilization"))
-        weight = rank_weight(size, self.device)
-        if num_ranks() > 1:  # means over this batch; losses of the masks are those of all ranks already
-            parts = {name: weight * part for name, part in parts.items()}
         losses = self._losses(parts, pruning_parts)
         if self.joint_probes is not None:
             joint = self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
             losses = losses | joint | {"loss": losses["loss"] + self.joint_probes.weighted_sum(joint)}
-        logged = losses | {"utilization": weight * enhancement.channel_masks.mean()}
-        for name, value in _mean_of_ranks(logged).items():
+        for name, value in mean_of_ranks(losses | {"utilization": enhancement.channel_masks.mean()}, size).items():
             self.log(f"train/{name}", value, batch_size=size, prog_bar=name in (*SHOWN, "utilization"))
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
+        if (
+            num_ranks() > 1
+        ):  # the enhancement loss is a mean over this batch; those of the masks are of all ranks already
+            return losses["loss"] + (rank_weight(size, self.device) - 1.0) * losses["enhancement_loss"]
         return losses["loss"]
 
     def _log_discriminator(self, learned: dict[str, Tensor], size: int) -> None:
@@ -197,11 +197,14 @@ class EnhancementModule(LightningModule):
         if stage == "val" and self.joint_probes is not None:
             # beside val/loss, by which the best checkpoint is chosen: it stays that of a training without heads
             scores |= self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
-        for name, value in scores.items():
+        size = len(batch["noisy"])
+        # Lightning rounds when it averages the sizes of the batches of ranks: all log the same, of all their mixtures.
+        everyone = round(float(rank_sum(torch.tensor(float(size), device=self.device))))
+        for name, value in mean_of_ranks(scores, size).items():
             self.log(
                 f"{stage}/{name}",
                 value,
-                batch_size=len(batch["noisy"]),
+                batch_size=everyone,
                 on_step=False,
                 on_epoch=True,
                 add_dataloader_idx=False,
@@ -312,9 +315,14 @@ class EnhancementModule(LightningModule):
             self._metric_training.load_state_dict(checkpoint["metric_training"])
 
 
-def _mean_of_ranks(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Average scalars over the ranks, in one collective, for the logs."""
-    means = rank_mean(torch.stack([value.detach() for value in values.values()]), 1)
+def mean_of_ranks(values: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+    """Turn scalars that are means over a batch of this rank into those over the batches of all, for the logs.
+
+    Example:
+        >>> mean_of_ranks({"loss": torch.tensor(0.5)}, 12)
+        {'loss': tensor(0.5000)}
+    """
+    means = rank_mean(torch.stack([value.detach() for value in values.values()]), size)
     return dict(zip(values, means, strict=True))
 
 

@@ -119,12 +119,17 @@ def resume_command(checkpoint: Path, arguments: Sequence[str]) -> str:
     return shlex.join([*words, "--ckpt_path", str(checkpoint)])
 
 
-def tell_interruption(interruption: KeyboardInterrupt) -> None:
-    """Print in one line what became of an interrupted command; of several processes, the first one does."""
-    if rank_zero_only.rank:
-        return
+def tell_interruption(interruption: KeyboardInterrupt) -> int:
+    """Print in one line what became of an interrupted command, and return its exit status.
+
+    Of several processes, only the first one tells; the others end without an error, for which Lightning would kill the
+    first one before it is done.
+    """
+    if getattr(rank_zero_only, "rank", 0):
+        return 0
     checkpoint = interruption.checkpoint if isinstance(interruption, TrainingInterrupted) else None
     if checkpoint is None:
         print("stopped", file=sys.stderr)
     else:
         print(f"stopped; go on with: {resume_command(checkpoint, sys.argv)}", file=sys.stderr)
+    return 130

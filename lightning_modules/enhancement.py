@@ -242,11 +242,17 @@ class EnhancementModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def check_devices(self, count: int) -> None:
-        """Refuse several devices for a discriminator.
+        """Refuse several devices for a discriminator, and for a compiled network whose norms talk to one another.
 
         Raises:
-            MetricError: if there is one and ``count`` is not 1.
+            MetricError: if there is a discriminator and ``count`` is not 1.
+            ValueError: if norms are synchronised and the network is compiled.
         """
+        if self.compile_network and self.sync_norms and count > 1:
+            raise ValueError(
+                f"model.compile_network with {count} devices needs model.sync_norms false: the compiler translates no "
+                "communication; each device then normalises its own batch"
+            )
         if self._metric_training is not None and count > 1:
             raise MetricError(
                 "model.objective.metric_discriminator trains on one device, since every device would train a "
@@ -260,10 +266,12 @@ class EnhancementModule(LightningModule):
 
         Raises:
             MetricError: if there are several devices, or PESQ cannot be computed.
+            ValueError: if a compiled network has synchronised norms.
         """
         self._fitting = stage == "fit"
         if not self._fitting:
             return
+        self.check_devices(num_ranks())
         if self.sync_norms and num_ranks() > 1:
             synchronize_norms(self.network)
         if self.compile_network:

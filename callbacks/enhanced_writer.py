@@ -17,7 +17,8 @@ from lightning_modules.enhancement import enhancement_module
 class EnhancedWriter(BasePredictionWriter):
     """Writes every predicted mixture to ``<run>/enhanced/NNNNN_{noisy,enhanced,clean}.flac`` and its masks beside.
 
-    Masks are written to ``NNNNN_masks.npz`` under the key ``channel_masks``, bool, shape (block, channel, frame).
+    Masks are written to ``NNNNN_masks.npz`` under the key ``channel_masks``, bool, shape (block, channel, frame). Every
+    rank writes the mixtures that it enhances.
     """
 
     def __init__(self, write_interval: Literal["batch", "epoch", "batch_and_epoch"] = "batch") -> None:
@@ -51,8 +52,9 @@ class EnhancedWriter(BasePredictionWriter):
 
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say where the files are."""
+        folder = self._folder(trainer)  # asks all ranks
         if trainer.is_global_zero:
-            print(f"enhanced audio and masks: {self._folder(trainer)}")
+            print(f"enhanced audio and masks: {folder}")
 
     def _folder(self, trainer: Trainer) -> Path:
         return Path(trainer.log_dir or trainer.default_root_dir) / "enhanced"

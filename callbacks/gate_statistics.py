@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
 
 from callbacks.evaluation import EvaluationCallback
+from callbacks.rank_rows import total_of_ranks
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
-from networks.complexity import FrameBudget, cost_per_frame, mac_budget, weight_budget
-from networks.mask_statistics import RunCounts, count_runs, count_switches
+from networks.complexity import FrameBudget, mac_budget, weight_budget
+from networks.mask_statistics import MaskCounts, count_masks, count_quantile
 
 ALWAYS = 0.99  # share of frames from which a channel counts as always on, or off
 BYTES_PER_WEIGHT = 4  # float32
@@ -25,70 +25,64 @@ class GateStatistics(EvaluationCallback):
     ``gates/switch_rate`` (share of the frames in which a channel is not what it was in the frame before); utilization,
     constant and switch rate also as ``.../blockNN``. ``cost/macs_per_frame``, ``cost/weight_bytes_per_frame`` (float32
     weights that a frame reads), both with ``_p05`` and ``_p95`` over frames and ``_dense``, and ``cost/macs_saved``
-    (share of the dense network, gates included).
+    (share of the dense network, gates included). All are counts, so those of several ranks are those of one.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self._active: Tensor | None = None
-        self._switches: Tensor | None = None
-        self._pairs = 0
-        self._runs = RunCounts(0, 0, 0, 0)
-        self._frames = 0
-        self._budgets: dict[str, FrameBudget] = {}
-        self._costs: dict[str, list[Tensor]] = {}
+        self._counts: MaskCounts | None = None
 
     def start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget the masks of the last validation or test."""
-        network = enhancement_module(pl_module).network
-        self._active, self._frames, self._runs = None, 0, RunCounts(0, 0, 0, 0)
-        self._switches, self._pairs = None, 0
-        self._budgets = {"macs": mac_budget(network), "weight_bytes": weight_budget(network)}
-        self._costs = {name: [] for name in self._budgets}
+        self._counts = None
 
     def collect(self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, loader: int) -> None:
         """Count the active channels of a batch."""
         if loader != SCORED_LOADER:
             return
-        masks = outputs["enhancement"].channel_masks  # (batch, block, channel, frame)
-        active = masks.sum(dim=(0, 3), dtype=torch.float64).cpu()
-        self._active = active if self._active is None else self._active + active
-        switches = count_switches(masks).cpu()
-        self._switches = switches if self._switches is None else self._switches + switches
-        self._pairs += masks.shape[0] * (masks.shape[-1] - 1)
-        self._frames += masks.shape[0] * masks.shape[-1]
-        self._runs = self._runs.plus(count_runs(masks))
-        for name, budget in self._budgets.items():
-            self._costs[name].append(cost_per_frame(budget, masks).flatten().cpu())
+        counts = count_masks(outputs["enhancement"].channel_masks)
+        self._counts = counts if self._counts is None else self._counts.plus(counts)
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Log the statistics."""
-        if self._active is None:
+        if self._counts is None:
             return
-        share = self._active / self._frames  # (block, channel)
-        assert self._switches is not None, "collect() sets both"
-        switch_rate = self._switches.double() / max(1, self._pairs)
-        always_on = float((share >= ALWAYS).double().mean())
-        always_off = float((share <= 1 - ALWAYS).double().mean())
-        values = {
-            "gates/utilization": float(share.mean()),
-            "gates/always_on": always_on,
-            "gates/always_off": always_off,
-            "gates/constant": always_on + always_off,
-            "gates/dwell_on_frames": self._runs.dwell_on,
-            "gates/dwell_off_frames": self._runs.dwell_off,
-            "gates/switch_rate": float(switch_rate.mean()),
-        }
-        for name, budget in self._budgets.items():
-            unit = BYTES_PER_WEIGHT if name == "weight_bytes" else 1
-            cost = torch.cat(self._costs[name]).double() * unit
-            values[f"cost/{name}_per_frame"] = float(cost.mean())
-            values[f"cost/{name}_per_frame_p05"] = float(cost.quantile(0.05))
-            values[f"cost/{name}_per_frame_p95"] = float(cost.quantile(0.95))
-            values[f"cost/{name}_per_frame_dense"] = float(budget.dense * unit)
-        values["cost/macs_saved"] = 1.0 - values["cost/macs_per_frame"] / self._budgets["macs"].dense
-        constant = ((share >= ALWAYS) | (share <= 1 - ALWAYS)).double()
-        for name, of_channels in {"utilization": share, "constant": constant, "switch_rate": switch_rate}.items():
-            by_block = enumerate(of_channels.mean(dim=1))
-            values |= {f"gates/{name}/block{block:02d}": float(value) for block, value in by_block}
+        counts = replace(self._counts, packed=total_of_ranks(self._counts.packed, pl_module.device))
+        network = enhancement_module(pl_module).network
+        values = gate_keys(counts) | cost_keys(counts, mac_budget(network), weight_budget(network))
         pl_module.log_dict(values, sync_dist=True)
+
+
+def gate_keys(counts: MaskCounts) -> dict[str, float]:
+    """Return how much and how steadily channels are used, by log key."""
+    share, switch_rate = counts.active_share, counts.switch_rate  # (block, channel)
+    always_on, always_off = (share >= ALWAYS).double(), (share <= 1 - ALWAYS).double()
+    constant = always_on + always_off
+    keys = {
+        "gates/utilization": float(share.mean()),
+        "gates/always_on": float(always_on.mean()),
+        "gates/always_off": float(always_off.mean()),
+        "gates/constant": float(constant.mean()),
+        "gates/dwell_on_frames": counts.runs.dwell_on,
+        "gates/dwell_off_frames": counts.runs.dwell_off,
+        "gates/switch_rate": float(switch_rate.mean()),
+    }
+    for name, of_channels in {"utilization": share, "constant": constant, "switch_rate": switch_rate}.items():
+        by_block = enumerate(of_channels.mean(dim=1))
+        keys |= {f"gates/{name}/block{block:02d}": float(value) for block, value in by_block}
+    return keys
+
+
+def cost_keys(counts: MaskCounts, macs: FrameBudget, weights: FrameBudget) -> dict[str, float]:
+    """Return what frames cost, by log key: linear in their active channels, so percentiles are those of these."""
+    keys = {}
+    for name, budget, unit in (("macs", macs, 1), ("weight_bytes", weights, BYTES_PER_WEIGHT)):
+        statistics = {
+            "": counts.active_per_frame,
+            "_p05": count_quantile(counts.frames_by_active, 0.05),
+            "_p95": count_quantile(counts.frames_by_active, 0.95),
+        }
+        for suffix, active in statistics.items():
+            keys[f"cost/{name}_per_frame{suffix}"] = (budget.fixed + budget.gates + active * budget.per_channel) * unit
+        keys[f"cost/{name}_per_frame_dense"] = float(budget.dense * unit)
+    return keys | {"cost/macs_saved": 1.0 - keys["cost/macs_per_frame"] / macs.dense}

@@ -19,6 +19,7 @@ from callbacks.media_log import MediaLog, media_log
 from callbacks.probe_figures import probe_figures
 from callbacks.probe_files import ProbeFiles, checkpoint_folder, probe_bank
 from callbacks.probe_table import probe_rows
+from callbacks.rank_rows import gather_on_first, of_first
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
 from probes.features import (
     feature_names,
@@ -36,6 +37,7 @@ from probes.tasks import ProbeTask
 from reports.environment import last_parts, software
 from reports.overview import Overview, draw_overview
 
+LONGEST = 2**32  # frames that no mixture has
 NOISE_CLASS = "noise_class"  # target, and what mixtures call its name
 FeatureMap = Callable[[Enhancement], NDArray[Any]]
 FEATURES: dict[str, FeatureMap] = {
@@ -52,6 +54,9 @@ class MaskProbing(EvaluationCallback, TimedLogging):
     under ``probes/<target>/<metric>`` with ``_chance`` and ``_shuffled`` beside it. The same probes on the noisy
     log-magnitude and on one log-energy per frame do not change in training; they are fitted once and logged every time
     under ``controls/<features>/<target>/<metric>``. A network without gates has no masks: nothing is fitted or drawn.
+
+    With several ranks, each collects its own mixtures; the rows come together on the first one, which fits, scores and
+    writes what a single process with all mixtures would, while the others wait.
 
     The headline scores also make a table, ``tables/probes``, with intervals. In a training, the probes are kept as
     files beside the checkpoints (``best.probes.safetensors``), where ``dyncp enhance`` finds them.
@@ -124,7 +129,6 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         self._results: dict[str, list[ProbeResult]] = {}
         self._class_names: dict[str, dict[int, str]] = {}
         self._example: tuple[dict[str, Any], Enhancement] | None = None
-        self._utterances = {"fit": 0, "score": 0}
         self._seconds = 0.0
         self._told = False
         self._epoch_started = time.perf_counter()
@@ -147,7 +151,6 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         in_training = trainer.state.fn == TrainerFn.FITTING
         due = not in_training or epoch % self.every_n_epochs == 0 or epoch == trainer.max_epochs
         self._suites, self._example = {}, None
-        self._utterances = {"fit": 0, "score": 0}
         self._seconds = 0.0
         self._fit_loader_started = None
         if trainer.sanity_checking or not due:
@@ -168,18 +171,19 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         started = time.perf_counter()
         enhancement: Enhancement = outputs["enhancement"]
         part = "score" if loader == SCORED_LOADER else "fit"
-        num_utterances, num_frames = enhancement.channel_masks.shape[0], enhancement.channel_masks.shape[-1]
+        num_frames = enhancement.channel_masks.shape[-1]
         targets = frame_targets(batch["targets"], num_frames)
-        first = self._utterances[part]
-        utterance_ids = np.repeat(np.arange(first, first + num_utterances), num_frames)
-        self._utterances[part] += num_utterances
+        utterance_ids = np.repeat(batch["index"].cpu().numpy(), num_frames)
+        # Mixtures for fitting are equally long. Scored ones may differ, and are all kept: only their order counts.
+        length = num_frames if part == "fit" else LONGEST
+        positions = utterance_ids * length + np.tile(np.arange(num_frames), len(batch["index"]))
         if part == "score" and NOISE_CLASS in batch["targets"]:
             labels = batch["targets"][NOISE_CLASS].tolist()
             named = zip(map(int, labels), batch["mixture"][NOISE_CLASS], strict=True)
             self._class_names.setdefault(NOISE_CLASS, {}).update(named)
         for name, suite in self._suites.items():
             add = suite.add_score if part == "score" else suite.add_fit
-            add(FEATURES[name](enhancement), targets, utterance_ids)
+            add(FEATURES[name](enhancement), targets, utterance_ids, positions)
         if part == "score" and self._example is None:
             self._example = _first(batch), Enhancement(*(value[:1].detach().cpu() for value in enhancement))
         if part == "score":
@@ -188,9 +192,32 @@ class MaskProbing(EvaluationCallback, TimedLogging):
 
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Fit, score and log."""
-        if not self._suites or not all(self._utterances.values()):
+        self._merge_ranks()
+        if not of_first(
+            all(len(rows) for suite in self._suites.values() for rows in (suite.fit_rows, suite.score_rows))
+        ):
+            self._suites = {}
+        if not self._suites:  # on all ranks or on none
             self._forget_probes(trainer)
             return
+        keys, self._control_keys = of_first((self._fit(), self._control_keys) if trainer.is_global_zero else ({}, {}))
+        pl_module.log_dict(keys, sync_dist=True)
+        log = media_log(trainer)
+        if log is not None:
+            with self.timed():
+                self._write(trainer, pl_module, log)
+
+    def _merge_ranks(self) -> None:
+        """Bring the rows of all ranks to the first one; the others keep theirs, which nothing is done with."""
+        ranks = gather_on_first((self._suites, self._class_names)) if self._suites else None
+        for suites, class_names in (ranks or [])[1:]:
+            for name, suite in suites.items():
+                self._suites[name].merge(suite)
+            for target, names in class_names.items():
+                self._class_names.setdefault(target, {}).update(names)
+
+    def _fit(self) -> dict[str, float]:
+        """Fit and score on the rows of all ranks, and return what to log."""
         started = time.perf_counter()
         if self._fit_loader_started is not None:  # mixtures that only the probes need are part of their cost
             self._seconds += started - self._fit_loader_started
@@ -206,16 +233,14 @@ class MaskProbing(EvaluationCallback, TimedLogging):
                     self._control_keys |= log_keys(self._results[name], prefix=f"controls/{name}")
         finished = time.perf_counter()
         self._seconds += finished - started
-        keys |= self._control_keys
-        keys |= {
-            "cost/probing_seconds": self._seconds,
-            "cost/probing_share_of_epoch": self._seconds / (finished - self._epoch_started),
-        }
-        pl_module.log_dict(keys, rank_zero_only=True)
-        log = media_log(trainer)
-        if log is not None:
-            with self.timed():
-                self._write(trainer, pl_module, log)
+        return (
+            keys
+            | self._control_keys
+            | {
+                "cost/probing_seconds": self._seconds,
+                "cost/probing_share_of_epoch": self._seconds / (finished - self._epoch_started),
+            }
+        )
 
     def _write(self, trainer: Trainer, pl_module: LightningModule, log: MediaLog) -> None:
         """Log table and figures, and keep the probes of a training."""

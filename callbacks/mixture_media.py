@@ -15,6 +15,7 @@ from torch import Tensor
 from callbacks.evaluation import EvaluationCallback
 from callbacks.logging_time import TimedLogging
 from callbacks.media_log import MediaLog, media_log
+from callbacks.rank_rows import gather_on_first, of_first
 from lightning_modules.enhancement import SCORED_LOADER, Enhancement, enhancement_module
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
@@ -88,11 +89,15 @@ class MixtureMedia(EvaluationCallback, TimedLogging):
     def finish(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Log them."""
         log = media_log(trainer)
+        # Each rank has its own; the first one shows them, in their order.
+        kept = [item for rank in gather_on_first(self._kept) or [] for item in rank.items()]
+        self._kept = dict(sorted(kept, key=lambda item: item[0]))
         network, grid = enhancement_module(pl_module).network, enhancement_module(pl_module).stft.grid
         with self.timed():
             margins = self._margins(trainer, network) if network.gated and self.margins else None
-            if margins is not None:
-                pl_module.log_dict(_margin_keys(margins), rank_zero_only=True)
+            keys = of_first(None if margins is None else _margin_keys(margins))
+            if keys is not None:
+                pl_module.log_dict(keys, sync_dist=True)
             if log is not None and self._kept and self._due(trainer):
                 self._log_media(log, grid, margins)
         self._kept = {}
@@ -108,7 +113,9 @@ class MixtureMedia(EvaluationCallback, TimedLogging):
         if not self._kept:
             return None
         with trainer.precision_plugin.forward_context():
-            logits = [network.trace(kept.noisy_spectrum[None]).gate_logits for kept in self._kept.values()]
+            device = network.frontend.weight.device
+            spectra = [kept.noisy_spectrum.to(device) for kept in self._kept.values()]
+            logits = [network.trace(spectrum[None]).gate_logits for spectrum in spectra]
         thresholds = torch.stack([gate.threshold for gate in network.gates])
         # mixtures may differ in length: frames of all of them in a row
         return gate_margins(torch.cat([one.float() for one in logits], dim=-1), thresholds)
@@ -130,12 +137,12 @@ class MixtureMedia(EvaluationCallback, TimedLogging):
 
 
 def _keep(batch: dict[str, Any], enhancement: Enhancement, position: int) -> _Kept:
-    """Copy one mixture of a batch to where it can wait; the spectrum stays on its device."""
+    """Copy one mixture of a batch to where it can wait and be sent to the first rank."""
     signals = {"noisy": batch["noisy"], "enhanced": enhancement.waveform, "clean": batch["clean"]}
     return _Kept(
         sounds={name: signal[position].detach().float().cpu().numpy() for name, signal in signals.items()},
         channel_masks=enhancement.channel_masks[position].detach().bool().cpu().numpy(),
-        noisy_spectrum=enhancement.noisy_spectrum[position].detach().clone(),
+        noisy_spectrum=enhancement.noisy_spectrum[position].detach().to("cpu", copy=True),
     )
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from callbacks.evaluation import EvaluationCallback
+from callbacks.rank_rows import gather_on_all
 from datamodules.process_pool import ProcessError, ProcessPool
 from datamodules.rating import MEASURES, PESQ_MODES, unavailable
 from datamodules.rating.utterance import Rated, RatingJob, rate_job
@@ -157,7 +158,7 @@ class PerceptualScores(EvaluationCallback):
         """Wait for the last ratings, write the files and log the means."""
         if self._pool is None:
             return
-        gathered = _gather([self._result(row, future) for row, future in self._progress()])
+        gathered = gather_on_all([self._result(row, future) for row, future in self._progress()])
         self._close()
         self._problems = [line for _, failures in gathered for line in failures]
         table = make_table(self._active, [row for row, _ in gathered])
@@ -259,12 +260,3 @@ def _identify(batch: dict[str, Any], utilization: Tensor, macs: Tensor) -> list[
         )
         for position, index in enumerate(batch["index"].tolist())
     ]
-
-
-def _gather(rows: list[Any]) -> list[Any]:
-    """Return the rows of all ranks."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return rows
-    parts: list[Any] = [None] * torch.distributed.get_world_size()
-    torch.distributed.all_gather_object(parts, rows)
-    return [row for part in parts for row in part]

@@ -41,19 +41,20 @@ class RunSummary(Callback):
             self._summarize(trainer, "val")
 
     def _summarize(self, trainer: Trainer, stage: str, **more: bool) -> None:
+        log_dir = trainer.log_dir  # asks all ranks
         if not trainer.is_global_zero:
             return
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        places = _places(trainer)
-        if trainer.log_dir is not None:
-            path = Path(trainer.log_dir) / "summary.json"
+        places = _places(trainer, log_dir)
+        if log_dir is not None:
+            path = Path(log_dir) / "summary.json"
             finite = {name: value for name, value in metrics.items() if math.isfinite(value)}
             parameters = count_parameters(enhancement_module(trainer.lightning_module).network)
             summary = {"stage": stage, "steps": trainer.global_step, "parameters": parameters, **more}
             summary |= {"metrics": finite, "places": places}
             write_text_whole(path, json.dumps(summary, indent=1) + "\n")
             places["summary"] = _relative(str(path))
-            places["all of it on one page"] = f"dyncp report {_relative(trainer.log_dir)}"
+            places["all of it on one page"] = f"dyncp report {_relative(log_dir)}"
         console = Console()
         print_summary(metrics, stage, places, console if console.is_terminal else Console(width=120))
 
@@ -65,18 +66,18 @@ def reached_end(trainer: Trainer) -> bool:
     return epochs_done or steps_done or any(stopping.stopped_epoch > 0 for stopping in trainer.early_stopping_callbacks)
 
 
-def _places(trainer: Trainer) -> dict[str, str]:
-    """Return what the run left behind, label to path."""
+def _places(trainer: Trainer, log_dir: str | None) -> dict[str, str]:
+    """Return what the run left behind in its folder and elsewhere, label to path."""
     places: dict[str, Any] = {}
     for checkpoint in trainer.checkpoint_callbacks:
         if isinstance(checkpoint, ModelCheckpoint):  # one without a monitor calls its newest the best
             places["best checkpoint" if checkpoint.monitor else "last checkpoint"] = checkpoint.best_model_path
-    if trainer.log_dir is not None:
-        overview = Path(trainer.log_dir) / "figures" / "overview.png"
+    if log_dir is not None:
+        overview = Path(log_dir) / "figures" / "overview.png"
         places["overview figure"] = str(overview) if overview.is_file() else ""
-        scores = Path(trainer.log_dir) / SCORES
+        scores = Path(log_dir) / SCORES
         places["quality per utterance"] = str(scores) if scores.is_file() else ""
-        config = Path(trainer.log_dir) / "config.yaml"
+        config = Path(log_dir) / "config.yaml"
         places["resolved config"] = str(config) if config.is_file() else ""
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):

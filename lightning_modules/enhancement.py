@@ -31,7 +31,9 @@ from lightning_modules.resuming import begin_next_epoch
 from lightning_modules.schedule import decay_groups, warmup_cosine
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
+from networks.ranks import num_ranks, rank_mean, rank_sum, rank_weight
 from networks.stft import Stft
+from networks.synced_norm import synchronize_norms
 
 SHOWN = ("enhancement_loss", "si_sdr_gain_db")  # beside the progress bar
 SCORED_LOADER = 0  # of validation and test; loader 1 holds the mixtures that probes are fitted on
@@ -69,6 +71,8 @@ class EnhancementModule(LightningModule):
         initial_weights: checkpoint whose weights a training starts from, with a new optimiser and schedule; a resumed
             training and an evaluation do not read it.
         compile_network: let ``torch.compile`` translate the network for training.
+        sync_norms: in a training by several processes, let the batch norms take the statistics of all their batches;
+            False normalises each batch by its own, as in a single process with smaller batches.
         max_nonfinite_steps: training steps in a row without a finite loss and finite gradients that are skipped, before
             training ends with the batch in a file (docs/reliability.md).
 
@@ -90,6 +94,7 @@ class EnhancementModule(LightningModule):
         joint_probes: JointProbeSettings | None = None,
         initial_weights: str | None = None,
         compile_network: bool = False,
+        sync_norms: bool = True,
         max_nonfinite_steps: int = 10,
     ) -> None:
         super().__init__()
@@ -126,6 +131,7 @@ class EnhancementModule(LightningModule):
         self.final_learning_rate_share = final_learning_rate_share
         self.pruning = PruningObjective(pruning, network)
         self.compile_network = compile_network
+        self.sync_norms = sync_norms
         self._nonfinite = NonfiniteGuard(self, max_nonfinite_steps)
         self._batch: dict[str, Any] = {}
         self._fitting = False
@@ -162,11 +168,14 @@ class EnhancementModule(LightningModule):
         if self.joint_probes is not None:
             joint = self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
             losses = losses | joint | {"loss": losses["loss"] + self.joint_probes.weighted_sum(joint)}
-        for name, value in losses.items():
-            self.log(f"train/{name}", value.detach(), batch_size=size, prog_bar=name in SHOWN)
+        for name, value in mean_of_ranks(losses | {"utilization": enhancement.channel_masks.mean()}, size).items():
+            self.log(f"train/{name}", value, batch_size=size, prog_bar=name in (*SHOWN, "utilization"))
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
-        self.log("train/utilization", enhancement.channel_masks.detach().mean(), batch_size=size, prog_bar=True)
         self._nonfinite.watch(losses["loss"])
+        if (
+            num_ranks() > 1
+        ):  # the enhancement loss is a mean over this batch, those of the masks are of all ranks already
+            return losses["loss"] + (rank_weight(size, self.device) - 1.0) * losses["enhancement_loss"]
         return losses["loss"]
 
     def on_train_start(self) -> None:
@@ -221,11 +230,14 @@ class EnhancementModule(LightningModule):
         if stage == "val" and self.joint_probes is not None:
             # beside val/loss, by which the best checkpoint is chosen: it stays that of a training without heads
             scores |= self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
-        for name, value in scores.items():
+        size = len(batch["noisy"])
+        # Lightning rounds when it averages the sizes of the batches of ranks: all log the same, of all their mixtures.
+        everyone = round(float(rank_sum(torch.tensor(float(size), device=self.device))))
+        for name, value in mean_of_ranks(scores, size).items():
             self.log(
                 f"{stage}/{name}",
                 value,
-                batch_size=len(batch["noisy"]),
+                batch_size=everyone,
                 on_step=False,
                 on_epoch=True,
                 add_dataloader_idx=False,
@@ -263,11 +275,17 @@ class EnhancementModule(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def check_devices(self, count: int) -> None:
-        """Refuse several devices for a discriminator.
+        """Refuse several devices for a discriminator, and for a compiled network whose norms talk to one another.
 
         Raises:
-            MetricError: if there is one and ``count`` is not 1.
+            MetricError: if there is a discriminator and ``count`` is not 1.
+            ValueError: if norms are synchronised and the network is compiled.
         """
+        if self.compile_network and self.sync_norms and count > 1:
+            raise ValueError(
+                f"model.compile_network with {count} devices needs model.sync_norms false: the compiler translates no "
+                "communication; each device then normalises its own batch"
+            )
         if self._metric_training is not None and count > 1:
             raise MetricError(
                 "model.objective.metric_discriminator trains on one device, since every device would train a "
@@ -281,10 +299,14 @@ class EnhancementModule(LightningModule):
 
         Raises:
             MetricError: if there are several devices, or PESQ cannot be computed.
+            ValueError: if a compiled network has synchronised norms.
         """
         self._fitting = stage == "fit"
         if not self._fitting:
             return
+        self.check_devices(num_ranks())
+        if self.sync_norms and num_ranks() > 1:
+            synchronize_norms(self.network)
         if self.compile_network:
             self.network.compile_estimate()
         if self._metric_training is not None:
@@ -302,6 +324,8 @@ class EnhancementModule(LightningModule):
             rank_zero_info(f"starting from the weights of {self.initial_weights}")
         if self._metric_training is not None:
             self._metric_training.to(self.device)
+        if self.global_rank > 0:  # ranks that are seeded alike would draw the same noise for different mixtures
+            torch.manual_seed(torch.initial_seed() + self.global_rank)
 
     def teardown(self, stage: str) -> None:
         """End the processes that rate utterances."""
@@ -333,6 +357,17 @@ class EnhancementModule(LightningModule):
             self._nonfinite.load_state_dict(checkpoint["nonfinite_steps"])
         if self._metric_training is not None:
             self._metric_training.load_state_dict(checkpoint["metric_training"])
+
+
+def mean_of_ranks(values: dict[str, Tensor], size: int) -> dict[str, Tensor]:
+    """Turn scalars that are means over a batch of this rank into those over the batches of all, for the logs.
+
+    Example:
+        >>> mean_of_ranks({"loss": torch.tensor(0.5)}, 12)
+        {'loss': tensor(0.5000)}
+    """
+    means = rank_mean(torch.stack([value.detach() for value in values.values()]), size)
+    return dict(zip(values, means, strict=True))
 
 
 def enhancement_module(pl_module: LightningModule) -> EnhancementModule:

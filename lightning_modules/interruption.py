@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from storage.whole_files import replacing
@@ -41,8 +42,8 @@ class SaveOnInterrupt(Callback):
     SIGINT is Ctrl-C; SIGTERM is what SLURM, systemd and ``kill`` send. Weights, optimiser and the position in the data
     belong together at the end of a step only, so one that is under way is finished, and so is a validation, also that
     which follows the last step of an epoch: it would not be made up for. A second signal interrupts at once. The
-    checkpoint replaces ``last.ckpt`` of the run, from which a resumed training goes on inside the epoch. With several
-    processes nothing is changed: they are not in the same step when they hear of it.
+    checkpoint replaces ``last.ckpt`` of the run, from which a resumed training goes on inside the epoch. Several
+    processes, which hear of it in different steps, agree at the end of every step whether one of them has.
     Lightning's requeueing by SIGUSR1 under SLURM is left as it is.
 
     Attributes:
@@ -60,7 +61,7 @@ class SaveOnInterrupt(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Take over the signals, before worker processes are forked, which then leave them to this one."""
-        if stage == "fit" and trainer.world_size == 1 and threading.current_thread() is threading.main_thread():
+        if stage == "fit" and threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._request) for number in STOPPING}
 
     def on_sanity_check_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -97,7 +98,7 @@ class SaveOnInterrupt(Callback):
         Raises:
             KeyboardInterrupt: Lightning ends the training in order.
         """
-        if self._requested and not trainer.is_last_batch:
+        if self._is_requested(trainer) and not trainer.is_last_batch:
             self._save_and_interrupt(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -106,14 +107,23 @@ class SaveOnInterrupt(Callback):
         Raises:
             KeyboardInterrupt: Lightning ends the training in order.
         """
-        if self._requested and not trainer.fit_loop.done:
+        if self._is_requested(trainer) and not trainer.fit_loop.done:
             self._save_and_interrupt(trainer)
+
+    def _is_requested(self, trainer: Trainer) -> bool:
+        """Tell whether a signal came, in any of the processes."""
+        if trainer.world_size == 1:
+            return self._requested
+        return bool(trainer.strategy.reduce_boolean_decision(self._requested, all=False))
 
     def _save_and_interrupt(self, trainer: Trainer) -> None:
         if self.checkpoint is None:
             path = last_checkpoint_path(trainer)
-            with replacing(path, durable=True) as part:
-                trainer.save_checkpoint(part)
+            if trainer.is_global_zero:  # it writes, the others wait for it
+                with replacing(path, durable=True) as part:
+                    trainer.save_checkpoint(part)
+            else:
+                trainer.save_checkpoint(path)
             self.checkpoint = path
             raise KeyboardInterrupt
 
@@ -186,9 +196,14 @@ def resume_command(checkpoint: Path, arguments: Sequence[str]) -> str:
 def tell_interruption(interruption: KeyboardInterrupt) -> int:
     """Print in one line what became of an interrupted command, and return its exit status.
 
+    Of several processes, only the first one tells; the others end without an error, for which Lightning would kill the
+    first one before it is done.
+
     Returns:
         128 plus the number of the signal, as shells count: 130 after SIGINT, 143 after SIGTERM.
     """
+    if getattr(rank_zero_only, "rank", 0):
+        return 0
     checkpoint = interruption.checkpoint if isinstance(interruption, TrainingInterrupted) else None
     if checkpoint is None:
         print("stopped", file=sys.stderr)

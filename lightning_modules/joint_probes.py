@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from networks.conv_fsenet import ConvFSENet
+from networks.ranks import rank_sum
 
 KEY = "model.joint_probes"
 JointKind = Literal["binary", "category", "value"]
@@ -174,7 +175,7 @@ class JointProbes(nn.Module):
         return {task.name: part for task, part in zip(tasks, split, strict=True)}
 
     def losses(self, channel_masks: Tensor, targets: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Compute the loss of every task over the frames that count, 0 where none does.
+        """Compute the loss of every task over the frames of all ranks that count, 0 where none does.
 
         Args:
             channel_masks: shape (batch, block, channel, frame).
@@ -188,15 +189,17 @@ class JointProbes(nn.Module):
         """
         predictions = self(channel_masks)
         shape = channel_masks.shape[0], channel_masks.shape[-1]
-        losses = {}
+        sums, numbers = [], []
         for task in self.settings.tasks:
             values, counts = select_frames(task, targets, shape)
             predicted = predictions[task.name]
             if task.pooled:
                 predicted, values, counts = _pooled(predicted, values, counts)
-            errors = _errors(task, predicted, values)
-            losses[f"joint_{task.name}_loss"] = torch.where(counts, errors, 0.0).sum() / counts.sum().clamp(min=1)
-        return losses
+            sums.append(torch.where(counts, _errors(task, predicted, values), 0.0).sum())
+            numbers.append(counts.sum())
+        error, number = rank_sum(torch.stack([torch.stack(sums), torch.stack(numbers).to(sums[0].dtype)]))
+        means = error / number.clamp(min=1)
+        return {f"joint_{task.name}_loss": mean for task, mean in zip(self.settings.tasks, means, strict=True)}
 
     def weighted_sum(self, losses: Mapping[str, Tensor]) -> Tensor:
         """Return what the losses add to the loss of the network."""

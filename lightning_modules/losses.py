@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
 
 from networks.complexity import FrameBudget
+from networks.ranks import rank_mean
 from networks.stft import Stft
 
 SparsityScope = Literal["network", "block", "macs"]
@@ -136,7 +137,7 @@ def si_sdr_loss(enhanced: Tensor, clean: Tensor) -> Tensor:
 def utilization_loss(
     channel_masks: Tensor, target_utilization: float, budget: FrameBudget, scope: SparsityScope = "network"
 ) -> Tensor:
-    """Compute the squared distance of the utilization from its target.
+    """Compute the squared distance of the utilization from its target; the masks of all ranks count.
 
     Args:
         channel_masks: 0 or 1, shape (batch, block, channel, frame).
@@ -151,17 +152,17 @@ def utilization_loss(
     """
     if scope == "macs":
         dense = budget.dense - budget.fixed
-        spent = channel_masks.float().mean() + budget.gates / dense
+        spent = _mean_over_ranks(channel_masks, []) + budget.gates / dense
         return (spent - target_utilization).square()
-    kept = (1,) if scope == "block" else ()
-    averaged = [dimension for dimension in range(channel_masks.ndim) if dimension not in kept]
-    return (channel_masks.float().mean(dim=averaged) - target_utilization).square().mean()
+    kept = [1] if scope == "block" else []
+    return (_mean_over_ranks(channel_masks, kept) - target_utilization).square().mean()
 
 
 def balance_loss(channel_masks: Tensor) -> Tensor:
     """Compute how unevenly the channels of a block are used: variance of their utilization, mean over blocks.
 
-    Against channels that are always on or always off in a batch, which say nothing and are paid for, or lost.
+    Against channels that are always on or always off in a batch, which say nothing and are paid for, or lost. The batch
+    is that of all ranks.
 
     Args:
         channel_masks: 0 or 1, shape (batch, block, channel, frame).
@@ -169,4 +170,10 @@ def balance_loss(channel_masks: Tensor) -> Tensor:
     Returns:
         Scalar, at most ``target * (1 - target)`` for masks that reach a target, 0 if all channels are used alike.
     """
-    return channel_masks.float().mean(dim=(0, 3)).var(dim=1, unbiased=False).mean()
+    return _mean_over_ranks(channel_masks, [1, 2]).var(dim=1, unbiased=False).mean()
+
+
+def _mean_over_ranks(channel_masks: Tensor, kept: Sequence[int]) -> Tensor:
+    """Average masks over the frames of all ranks and over the dimensions that are not kept."""
+    averaged = [dimension for dimension in range(channel_masks.ndim) if dimension not in kept]
+    return rank_mean(channel_masks.float().mean(dim=averaged), channel_masks.shape[0] * channel_masks.shape[-1])

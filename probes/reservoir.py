@@ -95,12 +95,14 @@ class FrameReservoir:
     """Uniform sample without replacement of a stream of frames.
 
     The sample depends on (seed, stream, running row index) only, not on the batches, and samples of several streams
-    (ranks) merge into the sample of their union. 2304 binary features take 288 bytes a frame.
+    merge into the sample of their union. Rows that come with their positions in the whole data set need no streams:
+    however they are dealt out to ranks, the merged sample is that of one process. 2304 binary features take 288 bytes a
+    frame.
 
     Args:
         capacity: most rows kept; None keeps every row.
         seed: seed of the sample.
-        stream: number of the stream, the rank in distributed runs.
+        stream: number of the stream; samples without positions that are to be merged must differ in it.
 
     Raises:
         ValueError: if ``capacity`` is not positive.
@@ -119,27 +121,41 @@ class FrameReservoir:
         self.seen = 0
         self._next_index = 0
         self._streams = {stream}
+        self._positioned = False
         self._chunks: list[FrameRows] = []
         self._held = 0
         self._threshold = np.uint64(2**64 - 1)
 
-    def add(self, features: NDArray[Any], targets: Mapping[str, NDArray[Any]], utterance_ids: NDArray[Any]) -> None:
+    def add(
+        self,
+        features: NDArray[Any],
+        targets: Mapping[str, NDArray[Any]],
+        utterance_ids: NDArray[Any],
+        positions: NDArray[np.int64] | None = None,
+    ) -> None:
         """Offer rows.
 
         Args:
             features: shape (row, feature); bool or 0/1 uint8 is packed, anything else kept as float32.
             targets: name -> shape (row,), the same names in every call.
             utterance_ids: shape (row,), unique over the whole data set.
+            positions: running index of every row in the whole data set, shape (row,), in every call or in none; None
+                counts the rows of this reservoir.
 
         Raises:
             ValueError: if shapes, names or the kind of features disagree with each other or with earlier calls.
         """
         rows = features.shape[0]
         arrays = {"utterance_ids": np.asarray(utterance_ids)} | {k: np.asarray(v) for k, v in targets.items()}
+        if positions is not None:
+            arrays["positions"] = positions
         for name, values in arrays.items():
             if features.ndim != 2 or values.shape != (rows,):
                 raise ValueError(f"features {features.shape} must be (row, feature) and {name} {values.shape} (row,)")
-        index = np.arange(self._next_index, self._next_index + rows)
+        if self.seen and self._positioned != (positions is not None):
+            raise ValueError("positions must be given in every call or in none")
+        self._positioned = positions is not None
+        index = np.arange(self._next_index, self._next_index + rows) if positions is None else positions
         keys = row_keys(self.seed, self.stream, index)
         keep = np.flatnonzero(keys <= self._threshold)
         packed = is_binary(features)
@@ -158,20 +174,18 @@ class FrameReservoir:
         self.seen += rows
 
     def merge(self, other: FrameReservoir) -> FrameReservoir:
-        """Take in the sample of another stream and return self.
+        """Take in the sample of another stream, or of another rank if rows have positions, and return self.
 
         Raises:
-            ValueError: if seed or capacity differ, or a stream is in both.
+            ValueError: if seed or capacity differ, or a stream is in both; with positions, if an utterance is in both.
         """
         if (self.capacity, self.seed) != (other.capacity, other.seed):
             raise ValueError(
                 f"reservoirs must share capacity and seed, got {(self.capacity, self.seed)} "
                 f"and {(other.capacity, other.seed)}"
             )
-        if self._streams & other._streams:
-            raise ValueError(
-                f"streams must differ between merged reservoirs, both hold {self._streams & other._streams}"
-            )
+        self._check_apart(other)
+        self._positioned = self._positioned or other._positioned
         self._streams |= other._streams
         self.seen += other.seen
         if other._chunks:
@@ -186,6 +200,20 @@ class FrameReservoir:
             return FrameRows(empty, True, 0, {}, nothing, nothing.astype(np.uint64), np.zeros((0, 2), dtype=np.int64))
         self._compact()
         return self._chunks[0]
+
+    def _check_apart(self, other: FrameReservoir) -> None:
+        """Refuse rows that are here already."""
+        positioned = [one._positioned for one in (self, other) if one.seen]
+        if not all(positioned) and any(positioned):
+            raise ValueError("merged reservoirs must both have positions, or neither")
+        if positioned and not any(positioned) and self._streams & other._streams:
+            raise ValueError(
+                f"streams must differ between merged reservoirs, both hold {self._streams & other._streams}"
+            )
+        if all(positioned):
+            both = np.intersect1d(self.rows().utterances, other.rows().utterances)
+            if both.size:
+                raise ValueError(f"utterances must differ between merged reservoirs, both hold {both[:3].tolist()}")
 
     def _append(self, chunk: FrameRows) -> None:
         if self._chunks:

@@ -35,7 +35,7 @@ class ProbeSuite:
         seed: seed of samples, folds and shuffles.
         shuffled_control: also fit and score shuffled labels.
         max_iter: most iterations of a logistic fit.
-        stream: rank in distributed runs, so that the samples of ranks differ and merge.
+        stream: of the samples; suites whose rows come without positions merge if it differs.
 
     Raises:
         ValueError: if a setting is out of range, or task names repeat.
@@ -80,7 +80,13 @@ class ProbeSuite:
         self._fitted: dict[str, FittedTask] = {}
         self._scored: dict[str, ScoredRows] = {}
 
-    def add_fit(self, features: NDArray[Any], targets: Mapping[str, NDArray[Any]], utterance_ids: NDArray[Any]) -> None:
+    def add_fit(
+        self,
+        features: NDArray[Any],
+        targets: Mapping[str, NDArray[Any]],
+        utterance_ids: NDArray[Any],
+        positions: NDArray[np.int64] | None = None,
+    ) -> None:
         """Offer rows to the fit.
 
         Args:
@@ -88,24 +94,35 @@ class ProbeSuite:
             targets: name -> shape (frame_total,), for every task and every ``where``; constants of an utterance
                 repeated for its frames.
             utterance_ids: shape (frame_total,), unique over the data set.
+            positions: running index of every frame in the whole data set, shape (frame_total,), in every call or in
+                none. Ranks that give it keep together what one process would; None counts the frames of this suite.
 
         Raises:
             ValueError: if a target is missing or holds values its kind does not allow, or shapes disagree.
         """
         used = self._checked(targets)
-        keep = slice(-self._offered % self.frame_stride, None, self.frame_stride)
+        index = np.arange(self._offered, self._offered + features.shape[0]) if positions is None else positions
+        keep = np.flatnonzero(index % self.frame_stride == 0)
         self._offered += features.shape[0]
         kept = {name: values[keep] for name, values in used.items()}
-        self._fit_rows.add(features[keep], kept, np.asarray(utterance_ids)[keep])
+        # the running index of a reservoir without positions counts what is left by the stride
+        places = None if positions is None else index[keep] // self.frame_stride
+        self._fit_rows.add(features[keep], kept, np.asarray(utterance_ids)[keep], places)
 
     def add_score(
-        self, features: NDArray[Any], targets: Mapping[str, NDArray[Any]], utterance_ids: NDArray[Any]
+        self,
+        features: NDArray[Any],
+        targets: Mapping[str, NDArray[Any]],
+        utterance_ids: NDArray[Any],
+        positions: NDArray[np.int64] | None = None,
     ) -> None:
         """Add rows to score on; arguments and errors as for ``add_fit``."""
-        self._score_rows.add(features, self._checked(targets), utterance_ids)
+        self._score_rows.add(features, self._checked(targets), utterance_ids, positions)
 
     def merge(self, other: ProbeSuite) -> ProbeSuite:
-        """Take in the rows of another rank, a suite with the same settings but another ``stream``, and return self.
+        """Take in the rows of another rank and return self: a suite with the same settings and other utterances.
+
+        Rows without positions must be of another ``stream``.
 
         Raises:
             ValueError: if samples cannot be merged.

@@ -52,7 +52,7 @@ def trainer(folder: Path, **state: Any) -> Any:
     return SimpleNamespace(**fields | state)
 
 
-def batch(generator: torch.Generator, planted: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def batch(generator: torch.Generator, planted: bool, first: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a step's output and batch; channel 2 of block 1 tells the voice activity if planted."""
     vad = (torch.rand(4, FRAMES, generator=generator) > 0.4).float()
     masks = (torch.rand(4, 3, 6, FRAMES, generator=generator) > 0.5).float()
@@ -63,7 +63,8 @@ def batch(generator: torch.Generator, planted: bool) -> tuple[dict[str, Any], di
     spectrum = torch.randn(4, 257, FRAMES, dtype=torch.complex64, generator=generator)
     waveform = torch.randn(4, SAMPLES, generator=generator) * 0.1
     outputs = {"enhancement": Enhancement(waveform, spectrum, spectrum, masks)}
-    return outputs, {"noisy": waveform, "clean": waveform, "targets": {"vad": vad, "level": vad.mean(dim=1)}}
+    targets = {"vad": vad, "level": vad.mean(dim=1)}
+    return outputs, {"index": first + torch.arange(4), "noisy": waveform, "clean": waveform, "targets": targets}
 
 
 def probe(folder: Path, planted: bool) -> dict[str, float]:
@@ -74,7 +75,7 @@ def probe(folder: Path, planted: bool) -> dict[str, float]:
     callback.on_validation_epoch_start(run, module)
     for loader, batches in ((0, 4), (1, 8)):
         for number in range(batches):
-            outputs, data = batch(generator, planted)
+            outputs, data = batch(generator, planted, first=4 * number)
             callback.on_validation_batch_end(run, module, outputs, data, number, loader)
     callback.on_validation_epoch_end(run, module)
     return module.logged

@@ -85,11 +85,7 @@ def made_alone(root: Path | str, **arguments: Any) -> dict[str, dict[int, str]]:
         train = data.train_dataloader()
         train.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
         for name, loader in zip(("train", "valid", "probe"), (train, *data.val_dataloader()), strict=True):
-            found[f"{name}{epoch}"] = {
-                int(index): f"{float(mixture.double().square().sum()):.9e}"
-                for batch in loader
-                for index, mixture in zip(batch["index"], batch["noisy"], strict=True)
-            }
+            found[f"{name}{epoch}"] = {index: mark for batch in loader for index, mark in marked(batch)}
     return found
 
 
@@ -136,6 +132,32 @@ def test_each_node_fetches_the_shards_of_its_own_blocks(tmp_path: Path) -> None:
     assert caches[0] != caches[1]
     fetched = {name: count for name, count in served.items() if name.endswith(".tar")}
     assert fetched == {name: sum(name in cache for cache in caches) for name in caches[0] | caches[1]}
+
+
+@pytest.mark.parametrize("world_size", [2, 3])
+def test_ranks_make_every_mixture_of_shards_once(
+    world_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = write_sharded(tmp_path)
+    arguments: dict[str, Any] = {"shards": ShardSettings(block_mixtures=2, fixed_shards=1), "num_workers": 0}
+    arguments |= {"train_mixtures": 17, "valid_mixtures": 12, "probe_mixtures": 6, "batch_size": 3}
+    data = ready(root, **arguments)
+    seen: list[Seen] = []
+    for rank in range(world_size):
+        monkeypatch.setattr(data, "_ranks", lambda rank=rank: (rank, world_size))
+        loaders = (data.train_dataloader(), *data.val_dataloader())
+        for loader in loaders:
+            loader.sampler.set_epoch(1)  # type: ignore[attr-defined]
+        batches = zip(("train1", "valid1", "probe1"), map(list, loaders), strict=True)
+        seen.append({name: [marked(batch) for batch in several] for name, several in batches})
+    alone = {name: marks for name, marks in made_alone(root, **arguments).items() if name.endswith("1")}
+    assert_every_mixture_once(seen, alone)
+
+
+def marked(batch: dict[str, Any]) -> list[tuple[int, str]]:
+    """Name the mixtures of a batch by their index and content."""
+    marks = (f"{float(mixture.double().square().sum()):.9e}" for mixture in batch["noisy"])
+    return list(zip(batch["index"].tolist(), marks, strict=True))
 
 
 def test_counts_that_would_hang_are_refused(tmp_path: Path) -> None:

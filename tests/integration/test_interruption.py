@@ -29,6 +29,7 @@ from lightning_modules.interruption import (
     tell_interruption,
 )
 from tests.integration.test_command_line import in_process, logged, settings
+from tests.ranks import run_on_ranks
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -63,12 +64,22 @@ class OneNumber(LightningModule):
 
 
 def stopped_training(
-    folder: Path, signals_at: dict[int, int], number: int = signal.SIGINT, validating: bool = False
+    folder: Path,
+    signals_at: dict[int, int],
+    number: int = signal.SIGINT,
+    validating: bool = False,
+    devices: int = 1,
 ) -> tuple[SaveOnInterrupt, Trainer, OneNumber]:
     saving = SaveOnInterrupt()
     off: dict[str, Any] = dict.fromkeys(("logger", "enable_progress_bar", "enable_model_summary"), False)
     trainer = Trainer(
-        max_epochs=3, accelerator="cpu", default_root_dir=folder, callbacks=[saving], enable_checkpointing=False, **off
+        max_epochs=3,
+        accelerator="cpu",
+        devices=devices,
+        default_root_dir=folder,
+        callbacks=[saving],
+        enable_checkpointing=False,
+        **off,
     )
     module = OneNumber(signals_at, number, validating)
     batches = DataLoader(TensorDataset(torch.zeros(4)), batch_size=1)
@@ -176,6 +187,21 @@ def test_a_training_that_nobody_stops_is_left_alone(tmp_path: Path, handler: Any
     assert trainer.global_step == 12
     assert saving.checkpoint is None
     assert signal.getsignal(signal.SIGINT) is handler
+
+
+def stopped_rank(rank: int, folder: Path) -> int:
+    os.environ |= {"WORLD_SIZE": "2", "RANK": str(rank), "LOCAL_RANK": str(rank), "GROUP_RANK": "0"}
+    os.environ |= {"LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test", "MASTER_ADDR": "x", "MASTER_PORT": "1"}
+    with pytest.raises(SystemExit):
+        stopped_training(folder, {3: rank}, devices=2)  # only the second one hears of it
+    return tell_interruption(TrainingInterrupted(None))
+
+
+def test_a_process_that_is_interrupted_stops_all_after_the_same_step(tmp_path: Path, handler: Any) -> None:
+    assert run_on_ranks(stopped_rank, tmp_path / "ranks", tmp_path) == [130, 0]
+    checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 4
+    assert not list(tmp_path.glob("checkpoints/*.part"))
 
 
 def test_the_command_to_go_on_names_one_checkpoint() -> None:

@@ -248,3 +248,12 @@ def test_a_checkpoint_of_another_architecture_is_refused_before_it_is_loaded() -
     module.on_load_checkpoint({"state_dict": make_module(target=0.5).state_dict()})
     with pytest.raises(CheckpointError, match=r"'network\.blocks\.0\.gate\.shift' is missing"):
         module.on_load_checkpoint({"state_dict": make_module(gated=False).state_dict()})
+
+
+def test_a_compiled_network_does_not_synchronise_norms() -> None:
+    network = ConvFSENet(residual_channels=4, channels=4, stacks=1)
+    module = EnhancementModule(network, FrameGrid(), compile_network=True)
+    module.check_devices(1)
+    with pytest.raises(ValueError, match=r"model\.compile_network with 2 devices needs model\.sync_norms false"):
+        module.check_devices(2)
+    EnhancementModule(network, FrameGrid(), compile_network=True, sync_norms=False).check_devices(2)

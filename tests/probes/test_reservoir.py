@@ -53,6 +53,34 @@ def test_merged_streams_are_the_sample_of_their_union() -> None:
         first.merge(fill([5], 24, stream=2))
 
 
+@settings(max_examples=30, deadline=None)
+@given(owners=st.lists(st.integers(0, 2), min_size=1, max_size=12), capacity=st.integers(1, 60) | st.none())
+def test_rows_with_positions_are_sampled_as_by_one_process(owners: list[int], capacity: int | None) -> None:
+    rows = 10 * len(owners)
+    features = np.random.default_rng(9).random((rows, 11)) < 0.5
+    ranks = [FrameReservoir(capacity, seed=3) for _ in range(3)]
+    for utterance, owner in enumerate(owners):
+        places = np.arange(10 * utterance, 10 * utterance + 10)
+        ranks[owner].add(features[places], {"index": places}, places // 10, places)
+    merged = ranks[2].merge(ranks[0]).merge(ranks[1])
+    assert merged.seen == rows
+    assert_same(merged.rows(), fill([rows], capacity, seed=3).rows())
+
+
+def test_an_utterance_of_two_ranks_is_refused() -> None:
+    one, other, without = (FrameReservoir(None) for _ in range(3))
+    place, ids = np.arange(4), np.array([0, 0, 1, 1])
+    one.add(np.ones((4, 3), dtype=bool), {}, ids, place)
+    other.add(np.ones((4, 3), dtype=bool), {}, ids + 1, place + 2)
+    with pytest.raises(ValueError, match=r"utterances must differ .* \[1\]"):
+        one.merge(other)
+    without.add(np.ones((4, 3), dtype=bool), {}, ids)
+    with pytest.raises(ValueError, match="both have positions"):
+        one.merge(without)
+    with pytest.raises(ValueError, match="in every call"):
+        one.add(np.ones((4, 3), dtype=bool), {}, ids)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8])
 def test_packing_round_trip(dtype: type) -> None:
     features: np.ndarray = (np.random.default_rng(0).random((37, 19)) < 0.5).astype(dtype)

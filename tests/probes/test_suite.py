@@ -183,6 +183,19 @@ def test_ranks_merge_to_the_whole() -> None:
     assert merged["snr_db"].scores["r2"] > 0.85
 
 
+@pytest.mark.parametrize("settings", [{}, {"frame_stride": 3, "ridge_rows": 200, "logistic_rows": 150}], ids=str)
+def test_ranks_that_know_positions_score_as_one_process(settings: dict[str, int]) -> None:
+    ranks = [ProbeSuite(TASKS, **settings) for _ in range(3)]  # type: ignore[arg-type]
+    for rank, suite in enumerate(ranks):
+        for add, (x, targets, utterances) in ((suite.add_fit, planted(1)), (suite.add_score, planted(2))):
+            own = np.flatnonzero(utterances % 3 == rank)
+            add(x[own], {name: values[own] for name, values in targets.items()}, utterances[own], own)
+    merged = ranks[1].merge(ranks[0]).merge(ranks[2]).run()
+    for result, alone in zip(merged, filled(**settings).run(), strict=True):
+        assert result.scores == alone.scores and result.shuffled == alone.shuffled
+        assert (result.fit_rows, result.score_rows) == (alone.fit_rows, alone.score_rows)
+
+
 def test_nothing_to_fit_or_to_score_gives_nan_and_is_counted() -> None:
     x, targets, utterances = planted(1)
     targets = targets | {"voicing": np.zeros(len(x)), "vad": np.ones(len(x))}

@@ -27,8 +27,16 @@ def main() -> None:
     from reports.quality_scores import ScoresError
     from storage.full_disk import DiskFullError
 
-    refusals = (ConfigError, CorpusError, ShardError, CheckpointError, JointTargetError, MetricError, ScoresError)
-    refusals += (NonfiniteError,)
+    refusals = (
+        ConfigError,
+        CorpusError,
+        ShardError,
+        CheckpointError,
+        JointTargetError,
+        MetricError,
+        NonfiniteError,
+        ScoresError,
+    )
     try:
         run()
     except refusals as error:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from callbacks.rank_rows import of_first
+
 
 class TimedLogging(Callback):
     """A callback that times what it does for nothing but logging.
@@ -50,9 +52,8 @@ class LoggingCost(Callback):
         now = time.perf_counter(), _logging_seconds(trainer)
         elapsed, spent = (after - before for after, before in zip(now, self._before, strict=True))
         self._before = now
-        pl_module.log_dict(
-            {"cost/logging_seconds": spent, "cost/logging_share": spent / elapsed}, rank_zero_only=True, on_epoch=True
-        )
+        cost = of_first({"cost/logging_seconds": spent, "cost/logging_share": spent / elapsed})  # which logs
+        pl_module.log_dict(cost, sync_dist=True, on_epoch=True)
 
 
 def _logging_seconds(trainer: Trainer) -> float:

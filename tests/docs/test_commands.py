@@ -176,6 +176,20 @@ def check_wandb(words: tuple[str, ...]) -> None:
     command.make_context(words[1], list(words[2:]))
 
 
+def check_torchrun(words: tuple[str, ...]) -> None:
+    """Parse a command of torchrun by its own parser, and the module of ours that it starts."""
+    from torch.distributed.run import get_args_parser
+
+    parsed = get_args_parser().parse_args(list(words[1:]))
+    assert parsed.module and parsed.training_script == "lightning_modules.cli", words
+    check_lightning(("lightning", *parsed.training_script_args))
+
+
+def check_srun(words: tuple[str, ...]) -> None:
+    """Check what SLURM starts; its own options stand in the script."""
+    CHECKS[words[1]](words[1:])
+
+
 CHECKS: dict[str, Callable[[tuple[str, ...]], None]] = {
     "lightning": check_lightning,
     "dyncp": check_dyncp,
@@ -183,6 +197,8 @@ CHECKS: dict[str, Callable[[tuple[str, ...]], None]] = {
     "make": check_make,
     "pip": check_pip,
     "wandb": check_wandb,
+    "torchrun": check_torchrun,
+    "srun": check_srun,
 }
 
 
@@ -237,6 +253,9 @@ def test_command_is_understood(command: Command, monkeypatch: pytest.MonkeyPatch
         "pip install dyncp[nosuchextra]",
         "wandb sweep --no-such-option configs/wandb/networks.yaml",
         "unknown-program --help",
+        "torchrun --no-such-option -m lightning_modules.cli fit --config configs/corpus.yaml",
+        "torchrun -m lightning_modules.cli fit --config configs/corpus.yaml --data.no_such_key 1",
+        "srun lightning fit --config configs/corpus.yaml --data.no_such_key 1",
     ],
 )
 def test_a_planted_mistake_is_found(line: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

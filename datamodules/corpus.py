@@ -164,7 +164,8 @@ def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
                 raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
         if "split" in row and row["split"] not in SPLITS:
             raise CorpusError(
-                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']!s:.50}'"
+                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, "
+                f"got '{row['split']!s:.50}'"
             )
         if "path" in columns:
             where = f"{manifest}, line {line}: path '{row['path']!s:.200}'"
@@ -198,8 +199,8 @@ def _read_pairs(root: Path, speech: Sequence[SpeechRecord], noise: Sequence[Nois
                 )
             if record.split != row["split"]:
                 raise CorpusError(
-                    f"{manifest}, line {line}: split is '{row['split']}', but {column} '{row[column]!s:.200}' stands in "
-                    f"'{record.split}' in {column}.csv"
+                    f"{manifest}, line {line}: split is '{row['split']}', but {column} '{row[column]!s:.200}' stands "
+                    f"in '{record.split}' in {column}.csv"
                 )
         try:
             snr_db = float(row["snr_db"] or math.nan)

@@ -164,10 +164,11 @@ def _read_rows(manifest: Path, columns: Sequence[str]) -> list[dict[str, str]]:
                 raise CorpusError(f"{manifest}, line {line}: column '{column}' is empty")
         if "split" in row and row["split"] not in SPLITS:
             raise CorpusError(
-                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, got '{row['split']:.50}'"
+                f"{manifest}, line {line}: column 'split' must be one of {', '.join(SPLITS)}, "
+                f"got '{row['split']!s:.50}'"
             )
         if "path" in columns:
-            where = f"{manifest}, line {line}: path '{row['path']:.200}'"
+            where = f"{manifest}, line {line}: path '{row['path']!s:.200}'"
             if not _is_plain(row["path"]):
                 raise CorpusError(f"{where} must be that of a file in the folder of the manifest, without '..'")
             if str(Path(row["path"])) in seen:
@@ -193,18 +194,22 @@ def _read_pairs(root: Path, speech: Sequence[SpeechRecord], noise: Sequence[Nois
         pair = clean.get(root / row["speech"]), noises.get(root / row["noise"])
         for column, record in zip(("speech", "noise"), pair, strict=True):
             if record is None:
-                raise CorpusError(f"{manifest}, line {line}: {column} '{row[column]}' is not listed in {column}.csv")
+                raise CorpusError(
+                    f"{manifest}, line {line}: {column} '{row[column]!s:.200}' is not listed in {column}.csv"
+                )
             if record.split != row["split"]:
                 raise CorpusError(
-                    f"{manifest}, line {line}: split is '{row['split']}', but {column} '{row[column]}' stands in "
-                    f"'{record.split}' in {column}.csv"
+                    f"{manifest}, line {line}: split is '{row['split']}', but {column} '{row[column]!s:.200}' stands "
+                    f"in '{record.split}' in {column}.csv"
                 )
         try:
             snr_db = float(row["snr_db"] or math.nan)
         except ValueError as error:
-            raise CorpusError(f"{manifest}, line {line}: snr_db must be a number, got '{row['snr_db']:.50}'") from error
+            raise CorpusError(
+                f"{manifest}, line {line}: snr_db must be a number, got '{row['snr_db']!s:.50}'"
+            ) from error
         if math.isinf(snr_db):
-            raise CorpusError(f"{manifest}, line {line}: snr_db must be finite or empty, got '{row['snr_db']:.50}'")
+            raise CorpusError(f"{manifest}, line {line}: snr_db must be finite or empty, got '{row['snr_db']!s:.50}'")
         pairs.append(PairRecord(clean[root / row["speech"]], noises[root / row["noise"]], snr_db))
     return tuple(pairs)
 
@@ -216,12 +221,12 @@ def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
     for record in corpus.speech:
         if home.setdefault(record.speaker, record.split) != record.split:
             raise CorpusError(
-                f"{root / 'speech.csv'}: speaker '{record.speaker}' stands in the splits "
+                f"{root / 'speech.csv'}: speaker '{record.speaker:.50}' stands in the splits "
                 f"'{home[record.speaker]}' and '{record.split}'; splits must not share speakers"
             )
         if sexes.setdefault(record.speaker, record.sex) != record.sex:
             raise CorpusError(
-                f"{root / 'speech.csv'}: speaker '{record.speaker}' has the sexes "
+                f"{root / 'speech.csv'}: speaker '{record.speaker:.50}' has the sexes "
                 f"'{sexes[record.speaker]}' and '{record.sex}'; expected the same in every row"
             )
     for split in splits:
@@ -230,7 +235,7 @@ def _check_splits(corpus: Corpus, root: Path, splits: Sequence[str]) -> None:
         present = {record.category for record in corpus.noise_of(split)}
         missing = [category for category in corpus.categories if category not in present]
         if missing:
-            raise CorpusError(f"{root / 'noise.csv'}: split '{split}' has no noise of category '{missing[0]}'")
+            raise CorpusError(f"{root / 'noise.csv'}: split '{split}' has no noise of category '{missing[0]:.50}'")
 
 
 def _read_responses(root: Path, splits: Sequence[str]) -> tuple[RoomResponse, ...]:
@@ -268,7 +273,7 @@ def read_corpus(root: Path, splits: Sequence[str] = SPLITS, responses: bool = Fa
         sex = (row["sex"] or "").upper()  # None where the row ends before it
         if sex and sex not in SEXES:
             raise CorpusError(
-                f"{root / 'speech.csv'}: {row['path']}: sex must be F, M or empty, got '{row['sex']:.50}'"
+                f"{root / 'speech.csv'}: {row['path']!s:.200}: sex must be F, M or empty, got '{row['sex']!s:.50}'"
             )
         speech.append(SpeechRecord(root / row["path"], row["speaker"], sex, row["split"]))
     noise = [

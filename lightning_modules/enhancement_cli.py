@@ -6,7 +6,8 @@ import logging
 import os
 import pickle
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ class EnhancementCLI(LightningCLI):
         if subcommand in ("validate", "test"):
             parser.set_defaults(verbose=False)
         return parser
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Merge arguments and files.
+
+        Raises:
+            ConfigError: if a file cannot be read as YAML at all; the parser itself tells what else is wrong.
+        """
+        with readable_files():
+            super().parse_arguments(parser, args)
 
     def _parse_ckpt_path(self) -> None:
         """Keep the configuration as written.
@@ -146,7 +156,8 @@ class _ParsingCLI(EnhancementCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse these arguments, whatever those of the process are."""
         assert isinstance(args, list)
-        self.config = parser.parse_args(args)
+        with readable_files():
+            self.config = parser.parse_args(args)
 
     def _set_seed(self) -> None:
         """Leave the process as it is."""
@@ -156,6 +167,21 @@ class _ParsingCLI(EnhancementCLI):
 
     def instantiate_classes(self) -> None:
         """Build nothing."""
+
+
+@contextmanager
+def readable_files() -> Iterator[None]:
+    """Refuse configurations that are no text, or nest too deeply.
+
+    Raises:
+        ConfigError: instead of the error of the reader.
+    """
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"--config: not a file in UTF-8 ({error})") from error
+    except RecursionError as error:
+        raise ConfigError("--config: not readable as YAML (values nested too deeply, or in themselves)") from error
 
 
 def merged_settings(arguments: Sequence[str]) -> dict[str, Any]:

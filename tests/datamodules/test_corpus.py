@@ -94,6 +94,12 @@ def test_errors_name_manifest_field_and_expectation(
         read_corpus(tmp_path)
 
 
+def test_a_response_without_the_cell_of_its_split_is_refused(tmp_path: Path) -> None:
+    (write_manifests(tmp_path) / "rir.csv").write_text("path,seconds,split\nr.wav,1.0\n")
+    with pytest.raises(CorpusError, match=r"rir\.csv, line 2: column 'split' must be one of .*, got 'None'"):
+        read_corpus(tmp_path, responses=True)
+
+
 def test_recordings_that_were_not_copied_are_named_by_their_path(tmp_path: Path) -> None:
     corpus = read_corpus(write_manifests(tmp_path, speech=SPEECH.replace("s/b.wav", "/elsewhere/b.wav")))
     assert [corpus.name_of(record.path) for record in corpus.speech][1:3] == ["s/a2.wav", "/elsewhere/b.wav"]

@@ -82,6 +82,6 @@ def test_filters_that_overshoot_are_no_reason_to_refuse(enhancer: StreamingEnhan
 
 
 @pytest.mark.parametrize("rate", [0, -16000])
-def test_a_rate_must_be_positive(enhancer: StreamingEnhancer, rate: int) -> None:
-    with pytest.raises(ValueError, match=f"positive, got {rate}"):
+def test_a_rate_must_be_that_of_a_recording(enhancer: StreamingEnhancer, rate: int) -> None:
+    with pytest.raises(ValueError, match=f"must be 1000 to 1000000 Hz, got {rate}"):
         ResampledStream(enhancer.new_stream(), rate)

@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import Counter
@@ -90,6 +91,7 @@ def start(work: Callable[[Path], int], folder: Path) -> int:
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        tqdm.set_lock(threading.RLock())  # its own is shared with the parent, which would wait for a killed child
         with (folder / "log.txt").open("a") as log, redirect_stdout(log), redirect_stderr(log):
             try:
                 status = work(folder)

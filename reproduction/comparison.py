@@ -77,7 +77,7 @@ def compare(published: Published, made: Reproduction) -> Comparison:
         for name in sorted({*published.corpus, *made.corpus})
         if published.corpus.get(name) != made.corpus.get(name)
     ]
-    unlike += _other_settings(published.settings, made.settings)
+    unlike += other_settings(published.settings, made.settings)
     if unlike:
         return Comparison(unlike=tuple(unlike))
     got = {row.name: row.score for row in made.scores}
@@ -99,11 +99,11 @@ def compare(published: Published, made: Reproduction) -> Comparison:
     return Comparison((), confirmed, tuple(differences), other_files, tuple(unchecked))
 
 
-def _other_settings(expected: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
-    """Name the settings that differ.
+def other_settings(expected: Mapping[str, Any], got: Mapping[str, Any]) -> list[str]:
+    """Name the settings that differ; one that is null and one that is absent are the same.
 
     Example:
-        >>> _other_settings({"split": "test", "mixtures": {"score": 360}}, {"split": "test", "mixtures": {"score": 12}})
+        >>> other_settings({"split": "test", "mixtures": {"score": 360}}, {"split": "test", "mixtures": {"score": 12}})
         ['mixtures.score is 12, published 360']
     """
     left, right = _flat(expected), _flat(got)

@@ -97,7 +97,7 @@ def table(out: Path, name: str) -> list[dict[str, str]]:
 
 
 def test_a_stopped_study_keeps_what_is_done(stopped: Path) -> None:
-    assert list(json.loads((stopped / "state.json").read_text())["sections"]) == ["scores"]
+    assert list(json.loads((stopped / "state.json").read_text())["sections"]) == ["scores", "conditions"]
     assert table(stopped, "scores")
     assert not (stopped / "selection.csv").exists()
     assert not (stopped / "report.html").exists()

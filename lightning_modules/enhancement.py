@@ -172,9 +172,8 @@ class EnhancementModule(LightningModule):
             self.log(f"train/{name}", value, batch_size=size, prog_bar=name in (*SHOWN, "utilization"))
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
         self._nonfinite.watch(losses["loss"])
-        if (
-            num_ranks() > 1
-        ):  # the enhancement loss is a mean over this batch, those of the masks are of all ranks already
+        if num_ranks() > 1:
+            # the enhancement loss is a mean over this batch, those of the masks are of all ranks already
             return losses["loss"] + (rank_weight(size, self.device) - 1.0) * losses["enhancement_loss"]
         return losses["loss"]
 

@@ -17,5 +17,7 @@ def outlive_the_step(worker: int) -> None:
     Args:
         worker: number of the worker, as a loader tells it.
     """
+    if not hasattr(signal, "SIGALRM"):  # Windows, where nobody sends the signal either
+        return
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda number, frame: signal.alarm(GRACE_S))

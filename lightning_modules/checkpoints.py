@@ -35,6 +35,7 @@ class TrainingPart(NamedTuple):
     in_main_optimizer: bool
 
 
+GATE = ".gate."  # in the names of what a network without gates does not have
 TRAINING_PARTS = (
     TrainingPart("metric_discriminator.", "a discriminator", "model.objective.metric_discriminator", False),
     TrainingPart("joint_probes.", "joint probes", "model.joint_probes", True),
@@ -134,7 +135,8 @@ def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str
 
     Returns:
         A state with the names of ``expected``. What the training alone needs (discriminator, joint probes) is taken
-        from the checkpoint as far as it is there and fits, and from ``expected`` otherwise.
+        from the checkpoint as far as it is there and fits, and from ``expected`` otherwise; so are all gates, where the
+        checkpoint is that of a network without any, which is to be pruned.
 
     Raises:
         CheckpointError: if the file is no checkpoint of an enhancement module, or is of another architecture.
@@ -149,7 +151,8 @@ def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str
     if not isinstance(stored, dict) or not any(str(name).startswith("network.") for name in stored):
         raise CheckpointError(f"{key}: '{path}' is not a checkpoint of `lightning fit`: it has no weights of a network")
     prefixes = tuple(part.prefix for part in TRAINING_PARTS)
-    state = {name: value for name, value in expected.items() if name.startswith(prefixes)}
+    dense = not any(GATE in name for name in stored)
+    state = {name: value for name, value in expected.items() if name.startswith(prefixes) or (dense and GATE in name)}
     for name, value in upgrade_state(stored, expected).items():
         if not name.startswith(prefixes) or (name in expected and value.shape == expected[name].shape):
             state[name] = value

@@ -88,11 +88,23 @@ def test_overlay_changes_what_it_says_and_nothing_else(overlay: Path, build: Bui
     assert changed <= set(written)
 
 
+def test_experiments_differ_in_the_network_alone() -> None:
+    files = {path.stem: yaml.safe_load(path.read_text()) for path in (REPOSITORY / "configs" / "experiment").iterdir()}
+    assert {"dense", *(f"{kind}_{share}" for kind in ("joint", "static") for share in UTILIZATION)} == set(files)
+    shared = [{key: value for key, value in written.items() if key != "model"} for written in files.values()]
+    assert all(one == shared[0] for one in shared)
+    joint = [written["model"]["joint_probes"] for name, written in files.items() if name.startswith("joint")]
+    assert all(one == joint[0] for one in joint)
+
+
 @pytest.mark.parametrize("share", UTILIZATION)
-def test_a_narrow_network_costs_what_the_gated_one_does_at_its_target(share: str, build: Build) -> None:
-    folder = REPOSITORY / "configs" / "sweep"
-    gated = build(BASE, folder / f"gated_{share}.yaml").model.network
-    narrow = build(BASE, folder / f"static_{share}.yaml").model.network
+@pytest.mark.parametrize(("folder", "kind"), [("sweep", "gated"), ("experiment", "joint")])
+def test_a_narrow_network_costs_what_the_gated_one_does_at_its_target(
+    folder: str, kind: str, share: str, build: Build
+) -> None:
+    files = REPOSITORY / "configs" / folder
+    gated = build(BASE, files / f"{kind}_{share}.yaml").model.network
+    narrow = build(BASE, files / f"static_{share}.yaml").model.network
     assert gated.target_utilization == UTILIZATION[share]
     budget = mac_budget(gated)
     macs = budget.fixed + budget.gates + UTILIZATION[share] * budget.blocks * budget.channels * budget.per_channel

@@ -11,6 +11,9 @@ from networks.gate_settings import GateSettings
 
 # Frames between taps: each is memory of a stream. 4096 frames are 65 s at 16 kHz; trained networks have a few.
 LARGEST_DILATION = 4096
+# Settings of gates that earlier versions did not have: their files mean the default, which is not written either, so
+# that fingerprints of networks stay what they were.
+LATER = ("idle",)
 Shapes = dict[str, tuple[int, ...]]
 Settings = TypeVar("Settings")
 
@@ -111,7 +114,9 @@ class Architecture:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the values as mappings, lists, numbers and text."""
-        return asdict(self) | {"dilations": list(self.dilations)}
+        usual = asdict(GateSettings())
+        gate = {name: value for name, value in asdict(self.gate).items() if name not in LATER or value != usual[name]}
+        return asdict(self) | {"dilations": list(self.dilations), "gate": gate}
 
     @classmethod
     def from_plain(cls, given: object, *, complete: bool = True) -> Architecture:
@@ -162,7 +167,7 @@ def plain_fields(kind: type[Settings], given: object, where: str, complete: bool
             raise ValueError(f"{where}.{name!s:.50} is unknown; expected {', '.join(defaults)}")
         if not _is_like(value, defaults[name]):
             raise ValueError(f"{where}.{name} must be like {defaults[name]!r}, got {_brief(value)}")
-    missing = [name for name in defaults if name not in given]
+    missing = [name for name in defaults if name not in given and name not in LATER]
     if complete and missing:
         raise ValueError(f"{where}.{missing[0]} is missing")
     return {name: float(value) if isinstance(defaults[name], float) else value for name, value in given.items()}

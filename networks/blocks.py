@@ -6,15 +6,16 @@ import torch
 from torch import Tensor, nn
 
 from networks.gating import Gate, GateOutput
-from networks.temporal import CausalDepthwise
+from networks.temporal import CausalDepthwise, hold_last
 
 
 class PrunedBlock(nn.Module):
     """Pointwise R -> C, BatchNorm, ReLU, depthwise, BatchNorm, ReLU, pointwise C -> R, residual add.
 
     One mask multiplies the channels after both ReLUs, so an inactive channel needs neither its row of the first
-    pointwise layer, nor its depthwise filter, nor its column of the last one. Causal; the state when streaming is that
-    of the depthwise convolution and of the gate.
+    pointwise layer, nor its depthwise filter, nor its column of the last one. Where the gate says so, the filter reads
+    of frames in which a channel was off what it was when it was last on, instead of 0. Causal; the state when streaming
+    is that of the depthwise convolution and of the gate.
 
     Args:
         residual_channels: channels R of the residual stream.
@@ -60,8 +61,9 @@ class PrunedBlock(nn.Module):
         """
         decision = None if self.gate is None else self.gate(residual, shared_hidden)
         hidden = torch.relu(self.expand_norm(self.expand(residual)))
-        if decision is not None:
-            hidden = hidden * decision.channel_mask
+        if self.gate is not None and decision is not None:
+            holds = self.gate.settings.idle == "hold"
+            hidden = hold_last(hidden, decision.channel_mask) if holds else hidden * decision.channel_mask
         hidden = torch.relu(self.depthwise_norm(self.depthwise(hidden)))
         if decision is not None:
             hidden = hidden * decision.channel_mask

@@ -110,7 +110,8 @@ class ConvFSENet(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.backend = nn.Conv1d(residual_channels, num_frequencies, 1)
         history = stacks * (kernel_size - 1) * sum(dilations) + sum(gate.history or 0 for gate in self.gates)
-        endless = any(gate.history is None for gate in self.gates)
+        holds = gated and gate.idle == "hold" and gate.decision != "static" and kernel_size > 1
+        endless = holds or any(gate.history is None for gate in self.gates)
         self.receptive_field = None if endless else 1 + history
 
     @property

@@ -11,6 +11,7 @@ Surrogate = Literal["sigmoid", "straight_through", "gumbel"]
 Decision = Literal["frame", "static", "random"]
 StemScope = Literal["block", "stack", "network"]
 Context = Literal["none", "depthwise", "leaky"]
+Idle = Literal["zero", "hold"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class GateSettings:
         context: memory behind that layer: ``none``, a causal ``depthwise`` filter, or a ``leaky`` average.
         context_frames: taps of the filter, or time constant of the average, in frames.
         hysteresis: distance between the logits at which a channel switches on and off; 0 has one threshold.
+        idle: what the depthwise filter of a block reads of frames in which a channel is off: ``zero``, or ``hold``,
+            what the channel was when it was last on.
 
     Raises:
         ValueError: if a value is out of range.
@@ -45,10 +48,17 @@ class GateSettings:
     context: Context = "none"
     context_frames: int = 4
     hysteresis: float = 0.0
+    idle: Idle = "zero"
 
     def __post_init__(self) -> None:
         """Check the values."""
-        choices = {"decision": Decision, "surrogate": Surrogate, "stem_scope": StemScope, "context": Context}
+        choices = {
+            "decision": Decision,
+            "surrogate": Surrogate,
+            "stem_scope": StemScope,
+            "context": Context,
+            "idle": Idle,
+        }
         for name, allowed in choices.items():
             if getattr(self, name) not in get_args(allowed):
                 raise ValueError(f"network.gate.{name} must be one of {get_args(allowed)}, got {getattr(self, name)!r}")

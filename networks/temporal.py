@@ -1,4 +1,4 @@
-"""Causal layers with a memory of past frames: a depthwise convolution and a leaky average."""
+"""Causal memory of past frames: a depthwise convolution, a leaky average, and channels that are held while off."""
 
 from __future__ import annotations
 
@@ -65,3 +65,28 @@ class LeakyAverage(nn.Module):
             last = smooth[..., -1:]
             averaged.append(smooth)
         return torch.cat(averaged, dim=-1)
+
+
+def hold_last(features: Tensor, channel_mask: Tensor) -> Tensor:
+    """Let channels that are off keep the value that they had when they were last on; 0 before that.
+
+    Costs no computation of a channel that is off. The gradient reaches the frame that a value is of. That of the mask
+    is the difference which switching a frame on makes in this frame; what it would make in the frames after it is left
+    out.
+
+    Args:
+        features: shape (batch, channel, frame).
+        channel_mask: 0 or 1, the same shape.
+
+    Returns:
+        The same shape.
+
+    Example:
+        >>> hold_last(torch.tensor([[[1.0, 2.0, 3.0, 4.0]]]), torch.tensor([[[0.0, 1.0, 0.0, 1.0]]]))
+        tensor([[[0., 2., 2., 4.]]])
+    """
+    frame = torch.arange(features.shape[-1], device=features.device, dtype=torch.int32)
+    last = torch.where(channel_mask.detach() > 0, frame, -1).cummax(dim=-1).values.long()
+    values = features.gather(-1, last.clamp_min(0)) * (last >= 0)
+    before = functional.pad(values.detach()[..., :-1], (1, 0))
+    return values + (channel_mask - channel_mask.detach()) * (features.detach() - before)

@@ -98,6 +98,7 @@ def _fold_block(tensors: _Tensors, architecture: Architecture, block: int) -> Fo
         project_weight=_single(tensors["project.weight"][:, :, 0]),
         dilation=architecture.dilation(block),
         gate=_fold_gate(tensors.below("gate"), architecture.gate, block) if architecture.gated else None,
+        holds=architecture.gated and architecture.gate.idle == "hold",
     )
 
 

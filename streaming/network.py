@@ -88,6 +88,8 @@ class FoldedBlock:
         project_weight: shape (residual channel, channel).
         dilation: frames between the taps.
         gate: None computes every channel.
+        holds: whether the filter reads of frames in which a channel is off what it was when it was last on, instead of
+            0.
     """
 
     expand_weight: Array
@@ -97,6 +99,7 @@ class FoldedBlock:
     project_weight: Array
     dilation: int
     gate: Gate | None
+    holds: bool
 
 
 @dataclass(frozen=True)

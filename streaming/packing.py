@@ -167,7 +167,7 @@ def _add_blocks(
         channels = slice(index * network.channels, (index + 1) * network.channels)
         fields[at.DILATION] = block.dilation
         fields[at.RECORDS] = weights.add(_records(plan, block, output_weights[channels]))
-        fields[at.SLOTS] = (plan[at.TAPS] - 1) * block.dilation + 1
+        fields[at.SLOTS], fields[at.HOLDS] = (plan[at.TAPS] - 1) * block.dilation + 1, block.holds
         fields[at.RING] = state
         state += int(fields[at.SLOTS] * plan[at.PADDED_CHANNELS])
         fields[at.GATE], fields[at.HYSTERESIS] = at.EVERY, -1

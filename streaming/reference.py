@@ -66,6 +66,9 @@ def estimate(network: FoldedNetwork, magnitude: Single) -> tuple[Single, Masks]:
 
 def _block(block: FoldedBlock, residual: Single, mask: Masks) -> Single:
     inner = np.maximum(residual @ block.expand_weight.T + block.expand_bias, 0) * mask
+    if block.holds:
+        for frame in range(1, len(inner)):
+            inner[frame] = np.where(mask[frame], inner[frame], inner[frame - 1])
     filtered = _filtered(inner, block.depthwise_weight, block.dilation) + block.depthwise_bias
     inner = np.maximum(filtered, 0) * mask
     return residual + inner @ block.project_weight.T

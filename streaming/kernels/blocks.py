@@ -11,6 +11,7 @@ from streaming.kernels.dense import OPTIONS
 from streaming.kernels.layout import (
     CHANNELS,
     DILATION,
+    HOLDS,
     OUTPUTS,
     PADDED_CHANNELS,
     RECORD,
@@ -76,8 +77,13 @@ def compute_block(
         slot = (frame - (taps - 1 - tap) * block[DILATION]) % block[SLOTS]
         slots[tap] = block[RING] + slot * padded
     now = slots[taps - 1]
-    for c in range(np.uint64(now), np.uint64(now + padded)):
-        state[c] = zero
+    if block[HOLDS]:
+        before = block[RING] + (frame - 1) % block[SLOTS] * padded
+        for c in range(np.uint64(padded)):
+            state[np.uint64(now) + c] = state[np.uint64(before) + c]
+    else:
+        for c in range(np.uint64(now), np.uint64(now + padded)):
+            state[c] = zero
     biases = 2 * length + probes
     for first in range(0, count, ROWS):
         for row in range(ROWS):

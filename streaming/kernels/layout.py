@@ -59,6 +59,7 @@ NO_MEMORY, FILTER, AVERAGE = range(3)
     RECORDS,  # weights of channel c: RECORDS + c * RECORD; see RECORD below
     RING,  # position in the state: (slot, padded channel) after the first ReLU
     SLOTS,  # frames that the ring keeps
+    HOLDS,  # 1: a channel that is off stays in the ring as it was; 0: it is 0 there
     GATE,  # kind
     STEM,  # rows (hidden unit, residual channel), or -1 for the hidden units of the block before
     STEM_BIAS,
@@ -76,7 +77,7 @@ NO_MEMORY, FILTER, AVERAGE = range(3)
     SEED,  # of random channels
     THRESHOLD,  # of random channels
     BLOCK_FIELDS,
-) = range(21)
+) = range(22)
 
 # The record of a channel: its row of the first pointwise layer (residual channel), its column of the last one (residual
 # channel), its weights in every output of the probes (output), the bias of the row, the bias of the filter, the taps.

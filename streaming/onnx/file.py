@@ -118,6 +118,7 @@ def outline(network: OnnxNetwork) -> FoldedNetwork:
             project_weight=zeros(outer, inner),
             dilation=sizes.dilation(block),
             gate=None,
+            holds=False,
         )
         for block in range(sizes.blocks)
     )

@@ -57,7 +57,8 @@ def frame_graph(network: FoldedNetwork, *, fused: bool = True) -> FrameGraph:
         mask = gates.decide(number, residual)
         factor = None if mask is None else builder.add("Cast", [mask], to=TensorProto.FLOAT)
         hidden = builder.affine(residual, block.expand_weight, block.expand_bias, name=f"block_{number}_expand")
-        hidden = _masked(builder, builder.add("Relu", [hidden]), factor)
+        hidden = builder.add("Relu", [hidden])
+        hidden = past.held(number, hidden, mask) if mask and block.holds else _masked(builder, hidden, factor)
         filtered = _masked(builder, builder.add("Relu", [past.filtered(number, hidden)]), factor)
         residual = builder.affine(filtered, block.project_weight, residual, name=f"block_{number}_project")
     logit = builder.affine(residual, network.backend_weight, network.backend_bias, name="backend")
@@ -134,7 +135,7 @@ def _without_idle(block: FoldedBlock, mask: NDArray[np.bool_], rows: NDArray[np.
 class _PastFrames:
     """What the depthwise filters of all blocks make of the past, in a few operations for all of them.
 
-    The state holds the masked hidden frames of block after block, the oldest first.
+    The state holds the hidden frames of block after block, masked or held, the oldest first.
     """
 
     def __init__(self, builder: GraphBuilder, network: FoldedNetwork) -> None:
@@ -146,6 +147,13 @@ class _PastFrames:
         self.states = [State("past", (sum(self._histories), channels))] if self._taps > 1 else []
         biases = np.stack([block.depthwise_bias for block in network.blocks])
         self._sums = builder.rows(self._weighted(biases), len(network.blocks), name="past_sum")
+
+    def held(self, number: int, hidden: str, mask: str) -> str:
+        """Keep what the channels of a block that are off were in the frame before, shape (1, channel)."""
+        if not self.states:  # without past taps nobody reads them
+            return hidden
+        newest = self._builder.integers(self._offsets[number] + self._histories[number] - 1)
+        return self._builder.add("Where", [mask, hidden, self._builder.add("Gather", ["past", newest], axis=0)])
 
     def filtered(self, number: int, hidden: str) -> str:
         """Filter the hidden channels of a block, shape (1, channel)."""

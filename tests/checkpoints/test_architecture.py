@@ -72,3 +72,12 @@ def test_missing_values_are_refused_or_default() -> None:
         Architecture.from_plain({"num_frequencies": 257})
     with pytest.raises(ValueError, match="architecture must be a mapping"):
         Architecture.from_plain([1, 2])
+
+
+def test_settings_of_earlier_versions_are_complete_and_written_as_they_were() -> None:
+    plain = Architecture().to_plain()
+    assert "idle" not in plain["gate"]
+    assert Architecture.from_plain(plain).gate.idle == "zero"
+    held = Architecture(gate=GateSettings(idle="hold"))
+    assert held.to_plain()["gate"]["idle"] == "hold"
+    assert Architecture.from_plain(held.to_plain()) == held

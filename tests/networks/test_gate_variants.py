@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "depthwise": {"context": "depthwise"},
     "leaky": {"context": "leaky"},
     "hysteresis": {"hysteresis": 0.8},
+    "hold": {"idle": "hold"},
     "static": {"decision": "static"},
     "random": {"decision": "random"},
 }
@@ -57,7 +58,7 @@ def test_gradients_come_from_the_declared_frames_only(
         assert touched[0] >= frame - network.receptive_field + 1
     if variant in ("default", "depthwise"):
         assert touched == list(range(frame - network.receptive_field + 1, frame + 1))
-    assert (network.receptive_field is None) == (variant in ("leaky", "hysteresis"))
+    assert (network.receptive_field is None) == (variant in ("leaky", "hysteresis", "hold"))
 
 
 @variants
@@ -99,7 +100,7 @@ def test_utilization_is_near_its_target_and_gradients_reach_every_parameter(
         assert parameter.grad.isfinite().all(), name
 
 
-@pytest.mark.parametrize("variant", ["default", "leaky", "hysteresis", "random", "stem_of_stack"])
+@pytest.mark.parametrize("variant", ["default", "leaky", "hysteresis", "hold", "random", "stem_of_stack"])
 def test_float32_masks_of_the_full_size_network_are_identical_in_every_batch_size(
     random_spectrum: Draw, variant: str
 ) -> None:
@@ -119,7 +120,7 @@ def test_float32_masks_of_the_full_size_network_are_identical_in_every_batch_siz
 def test_a_compiled_network_computes_the_same_and_is_not_compiled_again(random_spectrum: Draw) -> None:
     """In one graph, captured with its backward pass; moving targets and temperatures are not part of the graph."""
     torch.manual_seed(0)
-    gate = GateSettings(context="leaky", hysteresis=0.5)
+    gate = GateSettings(context="leaky", hysteresis=0.5, idle="hold")
     plain, compiled = (ConvFSENet(9, 6, 12, stacks=1, dilations=[2], gate=gate) for _ in range(2))
     compiled.load_state_dict(plain.state_dict())
     torch.compiler.reset()
@@ -139,3 +140,13 @@ def test_a_compiled_network_computes_the_same_and_is_not_compiled_again(random_s
                 torch.testing.assert_close(one.grad, other.grad, msg=name)
     assert counter.frame_count == 1
     assert list(compiled.state_dict()) == list(plain.state_dict())
+
+
+def test_channels_that_are_never_off_are_not_held(small_network: Build, random_spectrum: Draw) -> None:
+    spectrum = random_spectrum(50)
+    zero, held = (small_network(0, {"idle": idle}) for idle in ("zero", "hold"))
+    held.load_state_dict(zero.state_dict())
+    assert not torch.allclose(zero(spectrum).spectrum, held(spectrum).spectrum)
+    for network in (zero, held):
+        network.set_target_utilization(1.0)
+    torch.testing.assert_close(zero(spectrum).spectrum, held(spectrum).spectrum)

@@ -1,12 +1,14 @@
-"""Layers with a memory: which frames they read, and the recursion that a leaky average unrolls."""
+"""Memory of past frames: which ones are read, and the recursions that averages and held channels unroll."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from networks.temporal import CHUNK, CausalDepthwise, LeakyAverage
+from networks.temporal import CHUNK, CausalDepthwise, LeakyAverage, hold_last
 
 
 @pytest.mark.parametrize(("kernel_size", "dilation"), [(1, 1), (3, 1), (3, 4), (2, 3)])
@@ -50,3 +52,26 @@ def test_a_leaky_average_is_causal_and_forgets() -> None:
 def test_a_time_constant_below_a_frame_is_refused() -> None:
     with pytest.raises(ValueError, match=r"at least 1 frame, got 0\.5"):
         LeakyAverage(0.5)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(-9, 9, width=32)), min_size=1, max_size=40))
+def test_held_channels_equal_their_recursion_in_value_and_gradient(frames: list[tuple[bool, float]]) -> None:
+    features = torch.tensor([[[value for _, value in frames]]], dtype=torch.float64).requires_grad_()
+    mask = torch.tensor([[[float(on) for on, _ in frames]]], dtype=torch.float64).requires_grad_()
+    held = hold_last(features, mask)
+    expected, last, source, before = [], 0.0, None, []
+    weights = torch.linspace(0.5, 1.5, len(frames), dtype=torch.float64)
+    gradient = torch.zeros(len(frames), dtype=torch.float64)
+    for frame, (on, value) in enumerate(frames):
+        before.append(last)
+        last, source = (value, frame) if on else (last, source)
+        expected.append(last)
+        if source is not None:
+            gradient[source] += weights[frame]
+    assert held.flatten().tolist() == pytest.approx(expected)
+    (held.flatten() * weights).sum().backward()
+    assert features.grad is not None
+    assert mask.grad is not None
+    torch.testing.assert_close(features.grad.flatten(), gradient)
+    switched = torch.tensor([value for _, value in frames]) - torch.tensor(before, dtype=torch.float64)
+    torch.testing.assert_close(mask.grad.flatten(), weights * switched)

@@ -27,12 +27,19 @@ GATES = {
     "one tap": GateSettings(width=5, context="depthwise", context_frames=1),
     "leaky": GateSettings(width=5, context="leaky", context_frames=6, stem_scope="stack"),
     "hysteresis": GateSettings(width=5, hysteresis=0.4, target_utilization=0.5),
+    "hold": GateSettings(width=5, idle="hold"),
     "all": GateSettings(
-        width=5, context="depthwise", stem_scope="network", hysteresis=0.4, target_utilization=0.5, context_frames=3
+        width=5,
+        context="depthwise",
+        stem_scope="network",
+        hysteresis=0.4,
+        target_utilization=0.5,
+        context_frames=3,
+        idle="hold",
     ),
     "static": GateSettings(decision="static"),
     "static raw": GateSettings(decision="static", normalize=False, hysteresis=0.4),
-    "random": GateSettings(decision="random", target_utilization=0.4),
+    "random": GateSettings(decision="random", target_utilization=0.4, idle="hold"),
 }
 KINDS = ["dense", *GATES]
 FRAMES = 90

@@ -83,6 +83,7 @@ SECTIONS = (
             Panel("Losses of joint probes", pattern=r"(train|val)/joint_.*_loss"),
             Panel("Gradient norm before clipping", ("train/gradient_norm",), log_scale=True),
             Panel("Gradient norm of the parts", pattern=r"train/gradient_norm/.*", log_scale=True),
+            Panel("Steps that were skipped, not finite", ("train/nonfinite_steps",)),
             Panel("Utilization and its target", ("train/utilization", "train/target_utilization")),
             Panel("Temperature of the gates", ("train/temperature",)),
             Panel("Learning rate", pattern=r"lr-.*"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,15 @@ class Witness(LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.01)
 
 
-def main() -> None:
+def main(arguments: Sequence[str]) -> None:
+    """Train as one of two processes, which the environment tells apart."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--root", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--settings", type=json.loads, default={}, help="arguments of the datamodule, as JSON")
     parser.add_argument("--shards", type=json.loads, default={}, help="fields of ShardSettings, as JSON")
     parser.add_argument("--nodes", type=int, default=1, help="over which the two processes are spread")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     data = EnhancementDataModule(
         options.root,
         FrameGrid(),
@@ -75,7 +77,3 @@ def main() -> None:
     witness = Witness()
     trainer.fit(witness, datamodule=data)
     (options.out / f"rank{trainer.global_rank}.json").write_text(json.dumps(witness.seen))
-
-
-if __name__ == "__main__":
-    main()

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from datamodules.shards.layout import read_shard_list
 from datamodules.shards.schedule import ShardSchedule
 from datamodules.shards.settings import ShardSettings
+from tests.datamodules import rank_process
 from tests.datamodules.file_server import serving
 from tests.datamodules.small_corpus import ready, write_corpus, write_sharded
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 COUNTS = {"batch_size": 3, "train_mixtures": 17, "valid_mixtures": 5, "probe_mixtures": 6, "test_mixtures": 6}
 Seen = dict[str, list[list[tuple[int, str]]]]
 
@@ -30,15 +30,23 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def train(arguments: list[str], environment: dict[str, str]) -> None:
+    """Be one of two processes, in a fork, which need not import everything again."""
+    torch.set_num_threads(1)
+    os.environ.update(environment)
+    rank_process.main(arguments)
+
+
 def train_on_two(root: str, out: Path, shards: list[dict[str, Any]], nodes: int = 1, **settings: Any) -> list[Seen]:
     """Train in two processes and return what each was shown."""
     out.mkdir()
+    settings = COUNTS | settings
     port, processes = str(free_port()), []
     for rank in range(2):
         arguments = ["--root", root, "--out", str(out), "--nodes", str(nodes), "--shards", json.dumps(shards[rank])]
+        arguments += ["--settings", json.dumps(settings)]
         node, local = (rank, 0) if nodes == 2 else (0, rank)
         environment = {
-            "PYTHONPATH": str(REPOSITORY),
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": port,
             "WORLD_SIZE": "2",
@@ -48,22 +56,12 @@ def train_on_two(root: str, out: Path, shards: list[dict[str, Any]], nodes: int 
             "LOCAL_WORLD_SIZE": str(2 // nodes),
             "TORCHELASTIC_RUN_ID": "test",
         }
-        command = [sys.executable, "-m", "tests.datamodules.rank_process", *arguments]
-        processes.append(
-            subprocess.Popen(
-                [*command, "--settings", json.dumps(COUNTS | settings)],
-                cwd=REPOSITORY,
-                env={**os.environ, **environment},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    try:
-        errors = [process.communicate(timeout=240)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0, 0], "\n".join(error[-3000:] for error in errors)
+        processes.append(multiprocessing.get_context("fork").Process(target=train, args=(arguments, environment)))
+        processes[-1].start()
+    for process in processes:
+        process.join(timeout=240)
+        process.kill()
+    assert [process.exitcode for process in processes] == [0, 0]
     return [json.loads((out / f"rank{rank}.json").read_text()) for rank in range(2)]
 
 

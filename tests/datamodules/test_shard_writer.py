@@ -27,6 +27,7 @@ from datamodules.shards.layout import read_shard_list
 from datamodules.shards.plan import PlannedShard, Source, member_name, plan_noise, plan_speech
 from datamodules.shards.settings import ShardSettings
 from datamodules.shards.writer import write_shards
+from storage.whole_files import is_part
 from tests.datamodules.small_corpus import CATEGORIES, SHARD_MB, write_corpus
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -244,11 +245,11 @@ def test_a_kill_leaves_no_half_written_shard_and_the_next_run_goes_on(tmp_path: 
     for wanted in (1, 4):  # killed twice, each time somewhere inside a shard
         process = subprocess.Popen(arguments, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)})
         deadline = time.monotonic() + 60
-        while len(list(out.glob("*.tar"))) < kept + wanted and time.monotonic() < deadline:
+        while len(list(out.glob("[!.]*.tar"))) < kept + wanted and time.monotonic() < deadline:
             time.sleep(0.005)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "it was too fast to be killed"
-        for path in out.glob("*.tar"):
+        for path in out.glob("[!.]*.tar"):
             with tarfile.open(path) as tar:
                 assert all(tar.extractfile(member).read(4) == b"fLaC" for member in tar)  # type: ignore[union-attr]
         kept = len(list((out / writer.JOURNAL).glob("*.json")))
@@ -261,7 +262,7 @@ def test_a_kill_leaves_no_half_written_shard_and_the_next_run_goes_on(tmp_path: 
     assert report.written > 0
     write_shards(loose, tmp_path / "fresh", SHARD_MB, progress=False)
     assert digests(tmp_path / "fresh") == digests(out)
-    assert not list(out.glob(".*.part"))
+    assert not [path for path in out.iterdir() if is_part(path)]
 
 
 def test_room_responses_come_and_go_with_the_corpus(tmp_path: Path) -> None:

@@ -180,6 +180,8 @@ def readable_files() -> Iterator[None]:
         yield
     except UnicodeDecodeError as error:
         raise ConfigError(f"--config: not a file in UTF-8 ({error})") from error
+    except ValueError as error:  # of a number with thousands of digits
+        raise ConfigError(f"--config: not readable as YAML ({error})") from error
     except RecursionError as error:
         raise ConfigError("--config: not readable as YAML (values nested too deeply, or in themselves)") from error
 

@@ -143,3 +143,10 @@ def test_commands_of_a_wandb_sweep_are_understood(sweep: Path, monkeypatch: pyte
 def test_quickstart_and_corpus_train_the_full_size_network(build: Build) -> None:
     for name in ("quickstart", "corpus"):
         assert mac_budget(build(REPOSITORY / "configs" / f"{name}.yaml").model.network).dense == 662_528
+
+
+@pytest.mark.parametrize("text", [b"trainer: {max_epochs: " + b"7" * 5000 + b"}", b"\xff\xfe\x00", b"[" * 4000])
+def test_a_file_that_cannot_be_read_as_yaml_is_refused_in_one_line(text: bytes, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_bytes(text)
+    with pytest.raises(enhancement_cli.ConfigError, match="config"):
+        enhancement_cli.merged_settings(["--config", str(BASE), "--config", str(tmp_path / "config.yaml")])

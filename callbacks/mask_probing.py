@@ -133,6 +133,7 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         self._told = False
         self._epoch_started = time.perf_counter()
         self._fit_loader_started: float | None = None
+        self._fit_frames = 0  # of a mixture
 
     def _new_suite(self) -> ProbeSuite:
         return ProbeSuite(
@@ -172,6 +173,8 @@ class MaskProbing(EvaluationCallback, TimedLogging):
         enhancement: Enhancement = outputs["enhancement"]
         part = "score" if loader == SCORED_LOADER else "fit"
         num_frames = enhancement.channel_masks.shape[-1]
+        if part == "fit":
+            self._fit_frames = num_frames
         targets = frame_targets(batch["targets"], num_frames)
         utterance_ids = np.repeat(batch["index"].cpu().numpy(), num_frames)
         # Mixtures for fitting are equally long. Scored ones may differ, and are all kept: only their order counts.
@@ -261,7 +264,9 @@ class MaskProbing(EvaluationCallback, TimedLogging):
             "steps": str(trainer.global_step),
             "scores": "; ".join(f"{row['task']} {row['metric']} {row['score']:.3f}" for row in self._rows["masks"]),
         } | software()
-        bank = probe_bank(self._suites["masks"], module.network, module.stft.grid, self._class_names, provenance)
+        grid = module.stft.grid
+        utterance_s = self._fit_frames * grid.hop_length / grid.sample_rate
+        bank = probe_bank(self._suites["masks"], module.network, grid, self._class_names, provenance, utterance_s)
         self._files.write(bank, checkpoint_folder(trainer, log.folder))
 
     def _forget_probes(self, trainer: Trainer) -> None:

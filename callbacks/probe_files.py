@@ -29,6 +29,7 @@ def probe_bank(
     grid: FrameGrid,
     class_names: Mapping[str, Mapping[int, str]],
     provenance: Mapping[str, str],
+    utterance_s: float,
 ) -> ProbeBank:
     """Make a file's content of the probes that a suite has fitted on all channels; thresholds are chosen on their rows.
 
@@ -38,6 +39,7 @@ def probe_bank(
         grid: sample-to-frame alignment.
         class_names: task to label to name; labels without a name become numbers.
         provenance: written into the file.
+        utterance_s: length of the mixtures that they were fitted on, in s.
     """
     rows, columns = suite.fit_rows, np.arange(len(network.blocks) * network.channels)
     probes: dict[str, DeployedProbe] = {}
@@ -53,7 +55,7 @@ def probe_bank(
             labels = task.encode(own.targets[task.target])
             if np.unique(labels).size == 2:
                 scored = labels, posterior_of(fitted.probe, own, np.array([0, 1]))[:, 1]
-        probe = deployable(fitted, columns, classes, scored)
+        probe = deployable(fitted, columns, classes, scored, utterance_s)
         if probe is not None:
             probes[task.name] = probe
     hop_s = grid.hop_length / grid.sample_rate

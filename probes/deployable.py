@@ -18,6 +18,7 @@ def deployable(
     columns: NDArray[np.int64],
     classes: Sequence[str] = (),
     scored: tuple[NDArray[np.int64], NDArray[np.float64]] | None = None,
+    utterance_s: float = 0.0,
 ) -> DeployedProbe | None:
     """Turn a fitted probe into one for a file.
 
@@ -27,6 +28,7 @@ def deployable(
         classes: names of the classes of a category, in the order of ``probe.classes_``.
         scored: labels (0/1) and probabilities of 1 of a binary task, each of shape (row,), from which the threshold
             is chosen; None leaves it at one half.
+        utterance_s: length of the utterances of the fit, in s; only a pooled task needs it.
 
     Returns:
         The probe; None if it has learnt nothing (no rows, or one class).
@@ -46,6 +48,7 @@ def deployable(
         unit=task.unit,
         transform=task.transform,
         classes=tuple(classes) if task.kind == "category" else (),
+        averaged_s=utterance_s if task.pooled else 0.0,
         threshold=0.5 if task.kind != "binary" or scored is None else best_threshold(*scored),
     )
 

@@ -26,7 +26,9 @@ FORMAT = "dyncp-probes"
 VERSION = 1
 # What an output may reach: sums of larger numbers, and powers of two of more octaves, are infinite.
 LARGEST_OUTPUT, LARGEST_OCTAVES = 1e30, 1000.0
+LONGEST_AVERAGE_S = 3600.0
 METADATA = ("kind", "unit", "transform", "classes", "threshold")
+LATER = ("averaged_s",)  # written since 0.3.0; files without it have the default
 
 
 class ProbeFileError(ValueError):
@@ -46,6 +48,8 @@ class DeployedProbe:
         transform: ``log2`` if the output is in octaves of the unit.
         classes: names, in the order of the outputs of a category.
         threshold: probability from which on a binary target is true.
+        averaged_s: 0 for a probe of single frames. Otherwise what it says is true of averages alone, over as many
+            seconds as those that it was fitted on.
 
     Raises:
         ValueError: if the fields do not fit together.
@@ -59,6 +63,7 @@ class DeployedProbe:
     transform: Literal["log2"] | None = None
     classes: tuple[str, ...] = ()
     threshold: float = 0.5
+    averaged_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ProbeKind):
@@ -81,6 +86,10 @@ class DeployedProbe:
             raise ValueError(f"transform must be 'log2' or none, got {self.transform!r}")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold must lie in [0, 1], got {self.threshold}")
+        if not 0 <= self.averaged_s <= LONGEST_AVERAGE_S or (self.averaged_s > 0 and self.kind != "value"):
+            raise ValueError(
+                f"averaged_s must lie in [0, {LONGEST_AVERAGE_S:g}] and be 0 but for values, got {self.averaged_s}"
+            )
 
     def predict(self, channel_masks: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Predict from masks.
@@ -89,7 +98,8 @@ class DeployedProbe:
             channel_masks: all channels of all blocks, shape (frame, channel).
 
         Returns:
-            Probability (binary), posteriors (category, shape (frame, class)) or value in ``unit``, shape (frame,).
+            Probability (binary), posteriors (category, shape (frame, class)) or value in ``unit``, shape (frame,), to
+            be averaged if ``averaged_s`` says so.
         """
         output = linear_output(channel_masks[:, self.features], self.weights, self.bias)
         if self.kind == "category":
@@ -140,7 +150,7 @@ class ProbeBank:
         for name, probe in self.probes.items():
             tensors |= {f"{name}.{part}": np.ascontiguousarray(getattr(probe, part)) for part in ("weights", "bias")}
             tensors[f"{name}.features"] = np.ascontiguousarray(probe.features)
-            described[name] = {key: getattr(probe, key) for key in METADATA}
+            described[name] = {key: getattr(probe, key) for key in (*METADATA, *LATER)}
         head = {"format": FORMAT, "version": VERSION, "blocks": self.blocks, "channels": self.channels}
         text = head | {"hop_s": self.hop_s, "probes": described, "provenance": dict(self.provenance)}
         write_whole(path, save(tensors, {"dyncp": json.dumps(text)}))  # save_file lets nobody else read the file
@@ -178,6 +188,7 @@ def _read_probe(name: str, given: Mapping[str, Any], tensors: Mapping[str, NDArr
         if arrays[part].dtype != kind:
             raise ValueError(f"{name}.{part} must be {np.dtype(kind)}, got {arrays[part].dtype}")
     settings: dict[str, Any] = {key: given[key] for key in METADATA} | {"classes": tuple(map(str, given["classes"]))}
+    settings |= {key: given[key] for key in LATER if key in given}
     try:
         return DeployedProbe(features=arrays["features"], weights=arrays["weights"], bias=arrays["bias"], **settings)
     except ValueError as error:

@@ -13,6 +13,7 @@ from probes.controls import shuffle_labels
 from probes.linear import l2_grid
 from probes.logistic import DEFAULT_LOGISTIC_L2, LogisticProbe
 from probes.moments import CHUNK_ROWS, Moments
+from probes.pooling import utterance_rows
 from probes.reservoir import FrameRows
 from probes.ridge import DEFAULT_RIDGE_L2, RidgeProbe, utterance_folds
 from probes.tasks import ProbeTask, select
@@ -73,11 +74,12 @@ class FitSettings:
 
 
 def counting(rows: FrameRows, task: ProbeTask) -> FrameRows:
-    """Keep the rows that count for a task."""
+    """Keep the rows that count for a task; a pooled one gets a row for every utterance."""
     if not len(rows):
         return rows
     counts = select(rows.targets, task)
-    return rows if counts.all() else rows.take(counts)
+    kept = rows if counts.all() else rows.take(counts)
+    return utterance_rows(kept) if task.pooled and len(kept) else kept
 
 
 def fit_tasks(tasks: Sequence[ProbeTask], rows: FrameRows, settings: FitSettings) -> dict[str, FittedTask]:
@@ -92,11 +94,11 @@ def fit_tasks(tasks: Sequence[ProbeTask], rows: FrameRows, settings: FitSettings
         Name of the task -> fitted task.
     """
     fitted = {}
-    together: dict[bytes, list[ProbeTask]] = {}
+    together: dict[tuple[bool, bytes], list[ProbeTask]] = {}
     for index, task in enumerate(tasks):
         if task.kind == "value":
             mask = select(rows.targets, task) if len(rows) else np.zeros(0, dtype=bool)
-            together.setdefault(mask.tobytes(), []).append(task)
+            together.setdefault((task.pooled, mask.tobytes()), []).append(task)
         else:
             probe = LogisticProbe(settings.logistic_l2, max_iter=settings.max_iter, seed=settings.seed)
             shuffle = settings.seed + index if settings.shuffled_control else None

@@ -27,6 +27,9 @@ class ProbeTask:
         per_utterance: also score the mean prediction (or posterior) of every utterance.
         source: key of the target in the batch; None takes ``name``. Two tasks may so read one target.
         fill: value of frames whose target is unknown, so that they count too; None leaves them out.
+        pooled: of a value that belongs to an utterance rather than to its frames: the probe is fitted and scored on
+            means of an utterance, of features as of the target. It stays linear in the masks, so what it says of an
+            utterance is the mean of what it says of the frames; by itself, that means nothing.
 
     Raises:
         ValueError: if a field has a value that cannot be probed.
@@ -47,6 +50,7 @@ class ProbeTask:
     per_utterance: bool = False
     source: str | None = None
     fill: float | None = None
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
@@ -63,12 +67,21 @@ class ProbeTask:
             raise ValueError(f"tasks[{self.name}].where must name another, binary target, got {self.where!r}")
         if self.fill is not None:
             self._check_fill(self.fill)
+        if self.pooled:
+            self._check_pooled()
 
     def _check_fill(self, fill: float) -> None:
         if self.kind != "value":
             raise ValueError(f"tasks[{self.name}].fill is only for kind 'value', this task is {self.kind!r}")
         if not math.isfinite(fill) or (self.transform == "log2" and fill <= 0):
             raise ValueError(f"tasks[{self.name}].fill must be finite, and positive for 'log2', got {fill}")
+
+    def _check_pooled(self) -> None:
+        if self.kind != "value":
+            raise ValueError(f"tasks[{self.name}].pooled is only for kind 'value', this task is {self.kind!r}")
+        for name, usual in (("transform", None), ("fill", None), ("per_utterance", False)):
+            if getattr(self, name) != usual:
+                raise ValueError(f"tasks[{self.name}].pooled is not for tasks with {name}, got {getattr(self, name)!r}")
 
     @property
     def target(self) -> str:

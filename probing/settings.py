@@ -37,14 +37,15 @@ def _default_tasks() -> list[ProbeTask]:
         ProbeTask("noise_class", "category", per_utterance=True),
         ProbeTask("speaker_sex", "binary", where="vad", per_utterance=True),
         ProbeTask("snr_db", "value", unit="dB"),
-        ProbeTask("mixture_snr_db", "value", unit="dB", per_utterance=True),
+        ProbeTask("mean_snr_db", "value", unit="dB", source="snr_db", pooled=True),
+        ProbeTask("mixture_snr_db", "value", unit="dB", pooled=True),
         ProbeTask("f0_hz", "value", unit="Hz", where="voicing", transform="log2"),
         ProbeTask("f0_or_zero_hz", "value", unit="Hz", source="f0_hz", fill=0.0),
         ProbeTask("speech_level_dbfs", "value", unit="dBFS", where="vad"),
         ProbeTask("noise_level_dbfs", "value", unit="dBFS"),
-        ProbeTask("pesq_wb", "value", per_utterance=True),
-        ProbeTask("stoi", "value", per_utterance=True),
-        ProbeTask("si_sdr_db", "value", unit="dB", per_utterance=True),
+        ProbeTask("pesq_wb", "value", pooled=True),
+        ProbeTask("stoi", "value", pooled=True),
+        ProbeTask("si_sdr_db", "value", unit="dB", pooled=True),
     ]
 
 
@@ -161,6 +162,9 @@ class StudySettings:
             unknown = [name for name in getattr(self, field_name) if name not in names]
             if unknown:
                 raise ValueError(f"{field_name}: '{unknown[0]}' is none of the tasks {', '.join(names)}")
+            pooled = [name for name in getattr(self, field_name) if self.task(name).pooled]
+            if pooled:
+                raise ValueError(f"{field_name}: '{pooled[0]}' is pooled, expected tasks of single frames")
 
     @property
     def kept_signals(self) -> int:

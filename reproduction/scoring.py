@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from probes.evaluation import score_classes, score_values
 from probes.results import ScoredRows
+from probes.scores import utterance_means
 from probes.tasks import ProbeTask, select
 from probing.data import StudyData
 from probing.mixtures import Part
@@ -62,7 +63,11 @@ class Scoring:
         counts = select(heard.targets, task)
         truth, utterances = task.encode(heard.targets[task.target][counts]), heard.utterances[counts]
         if task.kind == "value":
-            return ScoredRows(task, task.decode(truth), output[counts], np.zeros(0, dtype=np.int64), utterances)
+            said, nothing = output[counts], np.zeros(0, dtype=np.int64)
+            if task.pooled:
+                truth, said = utterance_means(truth, utterances), utterance_means(said, utterances)
+                utterances = np.unique(utterances)
+            return ScoredRows(task, task.decode(truth), said, nothing, utterances)
         if task.kind == "binary":
             posterior = np.stack([1 - output[counts], output[counts]], axis=1)
             return ScoredRows(task, truth, posterior, np.array([0, 1]), utterances)

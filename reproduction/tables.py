@@ -29,7 +29,8 @@ SCORES = (
     f"{KNOWN_NOISE}/utterance_accuracy",
     "snr_db/r2",
     "snr_db/utterance_r2",
-    "mixture_snr_db/utterance_r2",
+    "mean_snr_db/r2",
+    "mixture_snr_db/r2",
     "f0_hz/r2",
     "f0_hz/gross_error_rate",
     "f0_or_zero_hz/r2",
@@ -38,9 +39,9 @@ SCORES = (
     "speaker_sex/utterance_balanced_accuracy",
     "speech_level_dbfs/r2",
     "noise_level_dbfs/r2",
-    "pesq_wb/utterance_r2",
-    "stoi/utterance_r2",
-    "si_sdr_db/utterance_r2",
+    "pesq_wb/r2",
+    "stoi/r2",
+    "si_sdr_db/r2",
 )
 TITLES = {
     "noise_class": "noise class, unseen recordings",

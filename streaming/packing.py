@@ -27,7 +27,7 @@ class PackedNetwork:
         blocks: the same of every block, shape (block, field).
         weights: all weights, aligned to cache lines.
         fixed: channels of gates that are the same in every frame.
-        heads: kind and span of the probes' outputs, shape (output, 2); as many as there are.
+        heads: kind, span and averaged frames of the probes' outputs, shape (output, 3); as many as there are.
     """
 
     plan: Integers
@@ -109,7 +109,8 @@ def pack(network: FoldedNetwork, bank: ProbeBank | None, smoothing_frames: float
     blocks, fixed = _add_blocks(
         weights, plan, network, _output_weights(probes, len(network.blocks) * channels, outputs)
     )
-    return PackedNetwork(plan, blocks, weights.join(), fixed, _heads(probes))
+    hop_s = network.grid.hop_length / network.grid.sample_rate
+    return PackedNetwork(plan, blocks, weights.join(), fixed, _heads(probes, hop_s))
 
 
 def _output_weights(probes: list[DeployedProbe], features: int, outputs: int) -> Floats:
@@ -123,12 +124,13 @@ def _output_weights(probes: list[DeployedProbe], features: int, outputs: int) ->
     return table
 
 
-def _heads(probes: list[DeployedProbe]) -> Integers:
-    heads: list[tuple[int, int]] = []
+def _heads(probes: list[DeployedProbe], hop_s: float) -> Integers:
+    heads: list[tuple[int, int, int]] = []
     for probe in probes:
         span = len(probe.bias)
         kind = {"binary": at.PROBABILITY, "category": at.POSTERIORS, "value": at.AS_IT_IS}[probe.kind]
-        heads += [(at.OCTAVES if probe.transform == "log2" else kind, span)] * span
+        averaged = max(1, round(probe.averaged_s / hop_s)) if probe.averaged_s else 0
+        heads += [(at.OCTAVES if probe.transform == "log2" else kind, span, averaged)] * span
     return np.array(heads, dtype=np.int64).reshape(-1, at.HEAD_FIELDS)
 
 

@@ -26,6 +26,7 @@ class PropertySpec:
         threshold: probability from which on a binary property is true.
         transform: ``log2`` if smoothing averages octaves.
         first: its first column among all outputs.
+        averaged_s: 0 for a property of single frames; otherwise seconds that its averages are over.
     """
 
     name: str
@@ -35,6 +36,7 @@ class PropertySpec:
     threshold: float
     transform: Literal["log2"] | None
     first: int
+    averaged_s: float = 0.0
 
     @property
     def columns(self) -> slice:
@@ -47,7 +49,10 @@ def schema_of(bank: ProbeBank | None) -> tuple[PropertySpec, ...]:
     specs: list[PropertySpec] = []
     first = 0
     for name, probe in (bank.probes if bank else {}).items():
-        specs.append(PropertySpec(name, probe.kind, probe.unit, probe.classes, probe.threshold, probe.transform, first))
+        threshold, transform = probe.threshold, probe.transform
+        specs.append(
+            PropertySpec(name, probe.kind, probe.unit, probe.classes, threshold, transform, first, probe.averaged_s)
+        )
         first += len(probe.bias)
     return tuple(specs)
 
@@ -71,7 +76,7 @@ class Properties:
         return self.outputs.shape[1]
 
     def raw(self, name: str) -> Values:
-        """Return a property of every frame by itself.
+        """Return a property of every frame by itself; of an averaged one (``averaged_s``), what is averaged.
 
         Returns:
             Probability of a binary property or value in its unit, shape (frame,); posteriors, shape (frame, class).
@@ -83,6 +88,9 @@ class Properties:
 
     def smoothed(self, name: str) -> Values:
         """Return a property averaged over the frame and those before, in the shape of :meth:`raw`.
+
+        Averages are leaky, with the time constant of the stream; those of a property with ``averaged_s`` are means of
+        all frames until then, and leaky with that time constant afterwards.
 
         Raises:
             KeyError: if there is no such property.

@@ -15,6 +15,7 @@ from probes.fitting import FittedTask, counting, fit_tasks
 from probes.reservoir import FrameRows
 from probes.tasks import ProbeTask
 from probing.data import StudyData
+from probing.features import MASKS
 from probing.sections.feature_sets import class_names
 
 
@@ -54,4 +55,5 @@ def deploy(
         labels = task.encode(rows.targets[task.target])
         probability = posterior_of(probe, rows, np.array([0, 1]))[:, 1]
         return deployable(fitted, columns, scored=(labels, probability))
-    return deployable(fitted, columns)
+    frames = len(data.collected["fit"].rows[MASKS]) / len(data.collected["fit"].mixtures)  # masks are kept whole
+    return deployable(fitted, columns, utterance_s=frames * data.grid.hop_length / data.grid.sample_rate)

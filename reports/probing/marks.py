@@ -61,6 +61,7 @@ TASKS = {
     "noise_class_known": "noise class, known noise",
     "speaker_sex": "speaker's sex",
     "snr_db": "frame SNR",
+    "mean_snr_db": "SNR of an utterance",
     "mixture_snr_db": "mixture SNR",
     "f0_hz": "F0",
     "f0_agreed_hz": "F0 where both find one",

@@ -27,7 +27,8 @@ SCORES = {
     ("noise_class_known", "utterance_accuracy"): "noise class, known recordings",
     ("noise_class", "utterance_accuracy"): "noise class, unseen recordings",
     ("snr_db", "r2"): "frame SNR, R²",
-    ("mixture_snr_db", "utterance_r2"): "SNR of the mixture, R²",
+    ("mean_snr_db", "r2"): "SNR of an utterance, R²",
+    ("mixture_snr_db", "r2"): "SNR of the mixture, R²",
     ("f0_hz", "r2"): "F0 voiced, R²",
     ("f0_or_zero_hz", "r2"): "F0 all frames, R²",
 }

@@ -36,7 +36,8 @@ class Selection:
     """What is wanted of the properties.
 
     Attributes:
-        smoothed: averaged over the past, not those of single frames.
+        smoothed: averaged over the past, not those of single frames; properties that are true of averages alone always
+            are (``averaged_s``).
         posteriors: the probabilities of all classes too.
     """
 
@@ -111,7 +112,8 @@ def rows_of(chunk: Chunk, frame_s: float, channel: int, selection: Selection) ->
     }
     properties = chunk.properties
     for spec in properties.schema:
-        estimate = properties.smoothed(spec.name) if selection.smoothed else properties.raw(spec.name)
+        averaged = selection.smoothed or spec.averaged_s > 0
+        estimate = properties.smoothed(spec.name) if averaged else properties.raw(spec.name)
         if spec.kind == "value":
             rows[value_name(spec)] = estimate
         elif spec.kind == "binary":

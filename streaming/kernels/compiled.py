@@ -40,7 +40,7 @@ def _build(stamp: int) -> tuple[Callable[..., Any], ...]:
             blocks: the same of every block, shape (block, field).
             weights: all weights.
             fixed: channels of gates that are the same in every frame.
-            heads: kinds of the probes' outputs, shape (output, 2).
+            heads: what becomes of the probes' outputs, shape (output, 3).
             state: of the stream, changed.
             clock: of the stream, changed.
             samples: shape (sample,).

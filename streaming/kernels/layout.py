@@ -83,8 +83,9 @@ NO_MEMORY, FILTER, AVERAGE = range(3)
 # channel), its weights in every output of the probes (output), the bias of the row, the bias of the filter, the taps.
 # One record lies in one piece, so that what a frame needs of a channel comes from memory in one go.
 
-# What becomes of a probe's linear output, first field of its head; the second: outputs that share a softmax.
-AS_IT_IS, PROBABILITY, OCTAVES, POSTERIORS, HEAD_FIELDS = 0, 1, 2, 3, 2
+# What becomes of a probe's linear output, first field of its head; the second: outputs that share a softmax; the third:
+# frames that its average is over, 0 for one that is right in single frames.
+AS_IT_IS, PROBABILITY, OCTAVES, POSTERIORS, HEAD_FIELDS = 0, 1, 2, 3, 3
 
 # Fields of a stream's clock: frames so far, samples in the frame that is being filled, samples so far.
 FRAME_NUMBER, FILLED, RECEIVED, CLOCK_FIELDS = range(4)

@@ -68,18 +68,19 @@ def soften(values: Any, start: int, count: int) -> None:
 
 @njit(**OPTIONS)
 def finish(
-    heads: Any, linear: Any, start: int, first: bool, share: Any, state: Any, memory: int, results: Any, row: int
+    heads: Any, linear: Any, start: int, frame: int, share: Any, state: Any, memory: int, results: Any, row: int
 ) -> None:
     """Turn the linear outputs of one frame into what they mean, and average them with those of earlier frames.
 
     Averages are leaky, ``y += share * (x - y)`` from the first frame's value: of probabilities, and of values in the
-    unit in which the probe is linear (octaves of an F0).
+    unit in which the probe is linear (octaves of an F0). Those of a probe that is true of averages alone are means of
+    all frames until there are as many as it was fitted on, and leaky from then on.
 
     Args:
-        heads: kind and number of outputs, shape (output, 2).
+        heads: kind, number of outputs and averaged frames, shape (output, 3).
         linear: from ``start`` on, changed.
         start: see there.
-        first: whether it is the first frame of the stream.
+        frame: number of the frame in the stream, from 0.
         share: weight of the new frame.
         state: averages from ``memory`` on, changed.
         memory: see there.
@@ -97,7 +98,10 @@ def finish(
         i += 1
     for i in range(count):
         value = linear[start + i]
-        average = value if first else state[memory + i] + share * (value - state[memory + i])
+        weight = share
+        if heads[i, 2] > 0:
+            weight = np.float32(1) / np.float32(min(frame + 1, heads[i, 2]))
+        average = value if frame == 0 else state[memory + i] + weight * (value - state[memory + i])
         if abs(average) < FADED:
             average = np.float32(0)
         state[memory + i] = average

@@ -84,6 +84,6 @@ def deliver(
         synthesize(plan, weights, estimates, t * bins, re, im, t * bins, overlap, spare, starts, sums)
         skipped = min(hop, max(0, length // 2 - frame * hop))  # before the start of the signal
         position += take_hop(plan, weights, overlap, frame, samples, position, skipped)
-        finish(heads, outputs, t * probes, frame == 0, share, state, plan[SMOOTHED], results, row + t)
+        finish(heads, outputs, t * probes, frame, share, state, plan[SMOOTHED], results, row + t)
     clock[FRAME_NUMBER] += frames
     return position

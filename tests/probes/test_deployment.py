@@ -38,6 +38,9 @@ def bank() -> ProbeBank:
             "category", features, *linear_weights(noise.coef_, noise.intercept_), classes=("a", "b", "c", "d")
         ),
     }
+    probes["level"] = DeployedProbe(
+        "value", features, np.ones((1, 3), np.float32), np.zeros(1, np.float32), unit="dB", averaged_s=4.0
+    )
     return ProbeBank(probes, BLOCKS, CHANNELS, 0.016, {"checkpoint": "best.ckpt"})
 
 
@@ -83,6 +86,7 @@ def test_a_file_says_what_the_fitted_probes_say(tmp_path: Path) -> None:
     vad = LogisticProbe(l2=0.01).fit(chosen, chosen[:, 0] | chosen[:, 1])
     assert np.allclose(read.probes["vad"].predict(x), vad.predict_proba(chosen)[:, 1], atol=1e-5)
     assert read.probes["vad"].threshold == 0.4
+    assert (read.probes["level"].averaged_s, read.probes["vad"].averaged_s) == (4.0, 0.0)
     assert read.probes["noise_class"].classes == ("a", "b", "c", "d")
     assert (read.blocks, read.channels, read.hop_s) == (BLOCKS, CHANNELS, 0.016)
     assert read.provenance == {"checkpoint": "best.ckpt"}
@@ -121,6 +125,25 @@ def test_a_broken_file_is_refused_by_name(
     with pytest.raises(ProbeFileError, match=message) as refused:
         ProbeBank.load(path)
     assert str(path) in str(refused.value)
+
+
+def test_files_of_earlier_versions_hold_probes_of_frames(tmp_path: Path) -> None:
+    path = changed(tmp_path)
+    with safe_open(path, framework="numpy") as file:
+        text = json.loads(file.metadata()["dyncp"])
+    for described in text["probes"].values():
+        del described["averaged_s"]
+    save_file(load_file(path), path, {"dyncp": json.dumps(text)})
+    assert {probe.averaged_s for probe in ProbeBank.load(path).probes.values()} == {0.0}
+
+
+@pytest.mark.parametrize(("averaged_s", "kind"), [(-1.0, "value"), (np.nan, "value"), (1e9, "value"), (4.0, "binary")])
+def test_averages_that_cannot_be_are_refused(averaged_s: float, kind: Any) -> None:
+    with pytest.raises(ValueError, match=r"averaged_s must lie in \[0, 3600\] and be 0 but for values"):
+        DeployedProbe(
+            kind, np.arange(2, dtype=np.int32), np.ones((1, 2), np.float32), np.zeros(1, np.float32),
+            averaged_s=averaged_s,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("size", [0, 7, 200])

@@ -160,6 +160,7 @@ class SmallNetwork:
             "noise_class": probe(3, blocks * channels, kind="category", classes=("music", "rain", "street")),
             "f0_hz": probe(1, 30, kind="value", unit="Hz", transform="log2"),
             "snr_db": probe(1, blocks * channels, kind="value", unit="dB"),
+            "mixture_snr_db": probe(1, 15, kind="value", unit="dB", averaged_s=0.08),
         }
         return ProbeBank(probes, blocks, channels, self.grid.hop_length / self.grid.sample_rate)
 

@@ -272,7 +272,8 @@ def test_the_state_tells_what_was_heard(enhancer: StreamingEnhancer) -> None:
     chunk = enhancer.new_stream().feed(noisy)
     rms = np.sqrt(np.mean(np.square(chunk.samples[RATE:], dtype=np.float64)))
     assert state.enhanced.rms_dbfs == pytest.approx(20 * np.log10(rms), abs=0.5) and rms < 0.09
-    assert state.readings is not None and list(state.readings) == ["vad", "noise_class", "f0_hz", "snr_db"]
+    names = ["vad", "noise_class", "f0_hz", "snr_db", "mixture_snr_db"]
+    assert state.readings is not None and [*state.readings] == names
     for name in ("vad", "f0_hz", "snr_db"):
         assert state.readings[name].value == chunk.properties.smoothed(name)[-1]
     posteriors = chunk.properties.smoothed("noise_class")[-1]

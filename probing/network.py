@@ -6,10 +6,12 @@ import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 
+from checkpoints.training import read_checkpoint
 from checkpoints.yaml_file import YamlError, read_yaml
 from datamodules.enhancement_data import EnhancementDataModule
 from lightning_modules.checkpoints import CheckpointError, check_file
@@ -31,8 +33,8 @@ def config_of(checkpoint: Path) -> Path:
     return config
 
 
-def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, EnhancementDataModule]:
-    """Build network and data, with random weights that depend on the seed of the configuration.
+def merged(config: Path, arguments: Sequence[str]) -> dict[str, Any]:
+    """Return the settings of a training with what overrides them.
 
     Args:
         config: of a run, or one that a run has saved.
@@ -51,9 +53,35 @@ def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, En
             raise ConfigError(f"{config}: expected a mapping of settings")
         trained.write_text(yaml.safe_dump({key: value for key, value in written.items() if key not in OF_SUBCOMMANDS}))
         try:
-            settings = merged_settings(["--config", str(trained), *arguments])
+            return merged_settings(["--config", str(trained), *arguments])
         except ConfigError as error:
             raise ConfigError(f"{config}: {error}") from error
+
+
+def fingerprint(checkpoint: Path, config: Path, arguments: Sequence[str]) -> str:
+    """Return the fingerprint of the network that a checkpoint holds under these settings.
+
+    Raises:
+        ConfigError: if a value is refused.
+        NetworkFileError: if the checkpoint does not fit them.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder) / config.name
+        settings.write_text(yaml.safe_dump(merged(config, arguments)))
+        return read_checkpoint(checkpoint, settings).fingerprint
+
+
+def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, EnhancementDataModule]:
+    """Build network and data, with random weights that depend on the seed of the configuration.
+
+    Args:
+        config: as in :func:`merged`.
+        arguments: as in :func:`merged`.
+
+    Raises:
+        ConfigError: if a value is refused.
+    """
+    settings = merged(config, arguments)
     settings["trainer"] |= {"logger": False, "callbacks": None}  # nothing is trained or logged
     with warnings.catch_warnings():
         # Lightning warns where the process has arguments of its own; these are of another command.

@@ -13,15 +13,14 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from checkpoints.training import read_checkpoint
 from lightning_modules.checkpoints import CheckpointError, check_file
 from probing.collection import KNOWN_FEATURES, Collected, collect
 from probing.data import StudyData
-from probing.features import FEATURE_SETS, FeatureExtractor, untrained_twin
+from probing.features import FEATURE_SETS, MASKS, FeatureExtractor, untrained_twin
 from probing.mixtures import Part, study_loaders
-from probing.network import build, config_of, load_weights
+from probing.network import build, config_of, fingerprint, load_weights
 from probing.outcome import Outcome, Study
-from probing.sections.registry import BUILT_ON, SECTIONS
+from probing.sections.registry import BUILT_ON, COMPARING, SECTIONS
 from probing.settings import StudySettings
 from probing.state import Stopwatch, StudyState, Tables, identify
 from reports.environment import last_parts, software, without_place
@@ -127,9 +126,11 @@ class StudyRun:
         settings = self.request.settings
         collected: dict[Part, Collected] = {}
         total = sum(vars(settings.mixtures).values())
+        comparing = any(name in COMPARING and not self.state.done(name) for name in self.state.wanted)
+        sets, known_sets = (FEATURE_SETS, KNOWN_FEATURES) if comparing else ((MASKS,), (MASKS,))
         with tqdm(total=total, desc="Collecting", unit="mixture", leave=False) as bar:
             for part, loader in loaders.items():
-                wanted = KNOWN_FEATURES if part == "known" else FEATURE_SETS
+                wanted = known_sets if part == "known" else sets
                 signals = settings.kept_signals if part == "score" else 0
                 collected[part] = collect(part, loader, extract, wanted, settings.frame_stride, signals, bar.update)
         return collected
@@ -138,7 +139,7 @@ class StudyRun:
         return {
             "checkpoint": last_parts(self.identity.checkpoint, 4),
             "sha256": self.identity.sha256,
-            "network": read_checkpoint(self.request.checkpoint, self.config).fingerprint,
+            "network": fingerprint(self.request.checkpoint, self.config, self.request.arguments),
             "config": last_parts(self.identity.config, 4),
             "arguments": " ".join(map(without_place, self.identity.arguments)),
             "split": self.request.settings.split,

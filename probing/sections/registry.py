@@ -19,6 +19,7 @@ from probing.sections.selection import selection
 from probing.sections.speakers import speakers
 
 PROBES_FILE = "probes.safetensors"
+COMPARING = ("scores", "speakers")  # sets of features; the others need the masks alone
 
 
 def _scores(study: Study, outcome: Outcome) -> None:

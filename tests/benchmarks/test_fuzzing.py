@@ -10,7 +10,7 @@ import pytest
 from hypothesis import strategies as st
 
 from benchmarks.fuzzing import SLOW, TARGETS, UnexpectedOutcome, explore
-from benchmarks.hostile.target import Target, demand
+from benchmarks.hostile.target import MARK, Target, demand, executes_nothing
 
 EXAMPLES = 60
 INPUT = st.just({"hostile.bin": b"abc"})
@@ -49,8 +49,16 @@ def _leaves() -> None:
     raise SystemExit(0)
 
 
-@pytest.mark.parametrize("wrong", [_wrong_type, _no_name, _not_finite, _much_memory, _leaves])
-def test_what_is_wrong_is_found_and_kept(wrong: Callable[[], None], tmp_path: Path) -> None:
+def _executes() -> None:
+    with executes_nothing():
+        Path(MARK).touch()
+
+
+@pytest.mark.parametrize("wrong", [_wrong_type, _no_name, _not_finite, _much_memory, _leaves, _executes])
+def test_what_is_wrong_is_found_and_kept(
+    wrong: Callable[[], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     target = Target("planted", INPUT, lambda folder: wrong(), (ValueError,))
     with pytest.raises(UnexpectedOutcome, match=r"planted: .*kept in"):
         explore(target, 3, tmp_path)

@@ -71,6 +71,19 @@ def rank_mean(mean: Tensor, count: float) -> Tensor:
     return (total[:-1] / total[-1]).reshape(mean.shape)
 
 
+def all_ranks(flag: Tensor) -> bool:
+    """Tell whether a flag is set on every rank, all of which call this; alone, whether it is set.
+
+    Args:
+        flag: boolean, of shape (), on the device of the process group.
+
+    Example:
+        >>> all_ranks(torch.tensor(True))
+        True
+    """
+    return int(rank_sum(flag.to(torch.int32))) == num_ranks()
+
+
 def rank_weight(count: int, device: torch.device) -> Tensor:
     """Return by what to multiply the mean over the items of this rank, so that the mean over ranks is that of all.
 

@@ -27,7 +27,7 @@ class Target:
         read: gets the folder in which they lie, and reads and uses them; it raises :class:`WrongResult` where what was
             accepted is of no use.
         refusals: errors that it may raise; a message names a file of the input or its folder.
-        named: texts one of which every message holds; None demands the name of a file.
+        named: patterns of which every message holds one; None demands the name of a file.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """What hostile and damaged input does to everything that reads files: a correct result or a clear error, nothing else.
 
     python -m benchmarks.fuzzing --examples 10000
-    python -m benchmarks.fuzzing --examples 1000 --only "probe files" --seed 3
+    python -m benchmarks.fuzzing --examples 1000 --only probes --seed 3
 
 Inputs are damaged copies of small valid ones (benchmarks/hostile): cut, flipped, exchanged, claimed to be huge, nested,
 with values that are no numbers, with planted code. Wrong are a crash, a hang, an error of another kind or without the
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import os
+import re
 import resource
 import shutil
 import sys
@@ -156,9 +157,9 @@ def check_message(target: Target, files: Files, folder: Path, error: Exception) 
         WrongResult: if it does not, or is so long that nobody reads it.
     """
     text = str(error)
-    names = [Path(name).name for name in files] + [str(folder)] if target.named is None else list(target.named)
-    if not any(name in text for name in names):
-        raise WrongResult(f"the error names no file: {text[:200]}") from error
+    names = [re.escape(name) for name in (*(Path(name).name for name in files), str(folder))]
+    if not any(re.search(name, text) for name in target.named or names):
+        raise WrongResult(f"the error names nothing to look at: {text[:200]}") from error
     if len(text) > 5000:
         raise WrongResult(f"an error of {len(text)} characters: {text[:200]}") from error
 

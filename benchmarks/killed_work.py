@@ -72,11 +72,15 @@ def file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def folder_digest(folder: Path, pattern: str = "*") -> str:
+def visible_files(folder: Path) -> list[Path]:
+    """Return the files below a folder, sorted, without hidden ones and those in hidden folders."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def folder_digest(folder: Path) -> str:
     """Return a digest of the names and contents of all visible files in a folder."""
-    files = sorted(path for path in folder.rglob(pattern) if path.is_file() and not path.name.startswith("."))
-    visible = [path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-    lines = [f"{path.relative_to(folder)} {file_digest(path)}" for path in visible]
+    lines = [f"{path.relative_to(folder)} {file_digest(path)}" for path in visible_files(folder)]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

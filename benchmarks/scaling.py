@@ -10,7 +10,6 @@ the same round. Processes talk by gloo. Prints Markdown.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import statistics
 import tempfile
@@ -19,7 +18,6 @@ import warnings
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +27,8 @@ from tqdm import tqdm
 from benchmarks.scaling_estimate import Plan, Speeds, estimate_table, gpu_speed
 from benchmarks.training import draw_batch
 from callbacks.rank_rows import gather_on_first
+from corpora.manifests import read_rows
+from datamodules.corpus import CorpusError
 from lightning_modules.enhancement import EnhancementModule
 from networks.complexity import mac_budget
 from networks.conv_fsenet import ConvFSENet
@@ -177,9 +177,14 @@ def probe_table(seconds: dict[str, list[float]], options: argparse.Namespace) ->
 
 
 def stored_mib_per_hour(root: Path) -> float:
-    """Return the size of the speech recordings of a corpus, those of lossless FLAC alone."""
-    with (root / "speech.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["path"].endswith(".flac")]
+    """Return the size of the speech recordings of a corpus, those of lossless FLAC alone.
+
+    Raises:
+        CorpusError: if it lists none.
+    """
+    rows = [row for row in read_rows(root / "speech.csv") if row["path"].endswith(".flac")]
+    if not rows:
+        raise CorpusError(f"{root / 'speech.csv'}: lists no FLAC files, whose size an estimate needs")
     size = sum((root / row["path"]).stat().st_size for row in rows)
     return size / 2**20 / (sum(float(row["seconds"]) for row in rows) / 3600)
 
@@ -206,7 +211,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = measure(options)
     table, speed, efficiency = training_table(seconds, options)
     print(f"{table}\n\n{probe_table(seconds, options)}\n")
-    grid: Any = FrameGrid()
+    grid = FrameGrid()
     macs = mac_budget(ConvFSENet()).dense * grid.sample_rate / grid.hop_length
     device = gpu_speed(options.gpu_tflops, macs)
     speeds = Speeds(speed, efficiency, device, options.gpu_efficiency, options.data_speed, options.pitch_speed, size)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from tqdm import tqdm
 
 from benchmarks.soak_streams import MAX_CHUNK, Readings, SoakSettings, soak
@@ -31,7 +31,6 @@ from streaming.enhancer import StreamingEnhancer
 
 Floats = NDArray[np.float64]
 BLOCKS = 12  # of the second half, whose means the slope is fitted to
-T_95 = 2.228  # quantile of Student's t for a line through 12 means: 10 degrees of freedom
 SLOWER = 1.1  # ratio of latencies above which they have grown
 
 
@@ -62,11 +61,9 @@ def slope_per_hour(time_s: Sequence[float], value: Sequence[float]) -> Slope:
     half = len(time_s) // 2
     hours: Floats = np.array([part.mean() for part in np.array_split(np.asarray(time_s)[half:] / 3600, BLOCKS)])
     means: Floats = np.array([part.mean() for part in np.array_split(np.asarray(value, float)[half:], BLOCKS)])
-    centered = hours - hours.mean()
-    slope = float(centered @ means / (centered @ centered))
-    rest = means - means.mean() - slope * centered
-    error = T_95 * math.sqrt(float(rest @ rest) / (BLOCKS - 2) / float(centered @ centered))
-    return Slope(slope, slope - error, slope + error)
+    line = stats.linregress(hours, means)
+    half_width = stats.t.ppf(0.975, BLOCKS - 2) * line.stderr
+    return Slope(float(line.slope), float(line.slope - half_width), float(line.slope + half_width))
 
 
 def verdicts(readings: Readings, flat_mb: float) -> list[tuple[str, str, bool]]:

@@ -17,6 +17,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
-from benchmarks.killed_work import Tally, Work, file_digest, folder_digest, stop_and_go
+from benchmarks.killed_work import Tally, Work, file_digest, folder_digest, stop_and_go, visible_files
 from commands.status import exit_status
 from corpora.conversion import resample
 from corpora.folder import PlainFolders
@@ -177,7 +178,7 @@ def state_digest(trainer: Trainer) -> str:
     return digest.hexdigest()
 
 
-class FileWork:
+class FileWork(ABC):
     """Work whose result is its files; each is compared with that of a run that nobody stopped.
 
     Args:
@@ -193,24 +194,20 @@ class FileWork:
         whole.mkdir(parents=True)
         if self.run(whole):
             raise RuntimeError(f"{self.name}: cannot be done at all")
-        self.whole = {path.relative_to(whole): file_digest(path) for path in self._files(whole)}
+        self.whole = {path.relative_to(whole): file_digest(path) for path in visible_files(whole / self.out)}
 
+    @abstractmethod
     def work(self, out: Path) -> None:
         """Do what is left."""
-        raise NotImplementedError
 
     def run(self, folder: Path) -> int:
         """Work as the command does."""
         return exit_status(partial(self.work, folder / self.out))
 
-    def _files(self, folder: Path) -> list[Path]:
-        paths = [path for path in (folder / self.out).rglob("*") if path.is_file()]
-        hidden = [path for path in paths if any(part.startswith(".") for part in path.relative_to(folder).parts)]
-        return [path for path in paths if path not in hidden]
-
     def torn(self, folder: Path) -> list[Path]:
         """Return files that are not what they are in the end; all are written once."""
-        return [path for path in self._files(folder) if self.whole.get(path.relative_to(folder)) != file_digest(path)]
+        files = visible_files(folder / self.out)
+        return [path for path in files if self.whole.get(path.relative_to(folder)) != file_digest(path)]
 
     def result(self, folder: Path) -> str:
         """Return a digest of all files."""

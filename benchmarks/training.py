@@ -1,7 +1,8 @@
-"""What a training step costs: eager or compiled, in float32 or bfloat16, and what each kind of gate adds.
+"""What a training step costs: eager or compiled, in float32 or bfloat16, with each kind of gate, and guarded.
 
     python benchmarks/training.py                            # full-size network, batches of 12 x 4 s
     python benchmarks/training.py --batch 4 --rounds 5       # shorter
+    python benchmarks/training.py --only guard               # one of its tables
 
 All variants take turns in every round of one process; a ratio is the median over the rounds of the time of a step
 divided by that of the first variant in the same round. Compilation happens before the first round and is timed apart.
@@ -23,6 +24,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.nonfinite import NonfiniteGuard
 from networks.complexity import mac_budget
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
@@ -43,6 +45,8 @@ GATES: dict[str, dict[str, Any]] = {
     "static": {"gate": GateSettings(decision="static")},
     "random": {"gate": GateSettings(decision="random")},
 }
+TABLES = ("precision", "guard", "gates")
+GUARD = {"not guarded": False, "guarded": True}  # against losses and gradients that are not finite
 
 
 def draw_batch(size: int, seconds: float, device: torch.device) -> dict[str, Tensor]:
@@ -54,21 +58,35 @@ def draw_batch(size: int, seconds: float, device: torch.device) -> dict[str, Ten
 
 
 def make_step(
-    batch: dict[str, Tensor], compiled: bool = False, bfloat16: bool = False, **network: Any
+    batch: dict[str, Tensor], compiled: bool = False, bfloat16: bool = False, guarded: bool = False, **network: Any
 ) -> Callable[[], float]:
-    """Return a training step that tells its loss: forward, losses, backward, clipping, AdamW."""
+    """Return a training step that tells its loss: forward, losses, backward, clipping, AdamW.
+
+    Args:
+        batch: of :func:`draw_batch`.
+        compiled: let ``torch.compile`` translate the network.
+        bfloat16: compute by autocast.
+        guarded: look for what is not finite, as the hooks of the module do in a training.
+        **network: arguments of :class:`ConvFSENet`.
+    """
     torch.manual_seed(0)
     device = batch["noisy"].device
     module = EnhancementModule(ConvFSENet(**network), FrameGrid(), compile_network=compiled).to(device)
     module.setup("fit")
     optimizer = torch.optim.AdamW(module.parameters(), lr=1e-3)
+    guard = NonfiniteGuard(module, most=1)
 
     def step() -> float:
         optimizer.zero_grad()
+        if guarded:
+            guard.begin()
         half = torch.autocast(device.type, dtype=torch.bfloat16) if bfloat16 else contextlib.nullcontext()
         with half:
             loss = module.training_step(batch, 0)
         loss.backward()  # type: ignore[no-untyped-call]
+        if guarded:
+            guard.watch(loss)
+            guard.skips(module.parameters())
         torch.nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         return loss.item()
@@ -86,8 +104,9 @@ def measure(steps: dict[str, Callable[[], float]], rounds: int) -> None:
         step()
         first[name] = time.perf_counter() - started
         step()  # the second may compile again or choose an algorithm
-    for _ in tqdm(range(rounds), desc="rounds"):
-        for name, step in steps.items():
+    for turn in tqdm(range(rounds), desc="rounds"):
+        # forwards and backwards: what comes first in a round finds other caches
+        for name, step in list(steps.items())[:: -1 if turn % 2 else 1]:
             started = time.perf_counter()
             losses[name] = step()
             seconds[name].append(time.perf_counter() - started)
@@ -101,13 +120,22 @@ def measure(steps: dict[str, Callable[[], float]], rounds: int) -> None:
     print()
 
 
+def show_macs() -> None:
+    """Print what the gates cost by count."""
+    print("| variant | MACs of the gates per frame | share of the dense blocks |\n|---|---|---|")
+    for name, network in GATES.items():
+        budget = mac_budget(ConvFSENet(**network))
+        print(f"| {name} | {budget.gates} | {budget.gates / (budget.dense - budget.fixed):.1%} |")
+
+
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=12, metavar="MIXTURES")
     parser.add_argument("--seconds", type=float, default=4.0, help="of a mixture (default: 4)", metavar="S")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1, help="of torch on a CPU (default: 1)")
+    parser.add_argument("--only", choices=TABLES, help="table to measure (default: all)")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     warnings.filterwarnings("ignore", message="You are trying to `self.log")  # there is no trainer
@@ -115,12 +143,14 @@ def main() -> None:
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {arguments.threads} thread(s)"
     print(f"{name}; batches of {arguments.batch} x {arguments.seconds:g} s, {arguments.rounds} rounds\n")
     batch = draw_batch(arguments.batch, arguments.seconds, device)
-    measure({name: make_step(batch, *settings) for name, settings in PRECISION.items()}, arguments.rounds)
-    measure({name: make_step(batch, **network) for name, network in GATES.items()}, arguments.rounds)
-    print("| variant | MACs of the gates per frame | share of the dense blocks |\n|---|---|---|")
-    for name, network in GATES.items():
-        budget = mac_budget(ConvFSENet(**network))
-        print(f"| {name} | {budget.gates} | {budget.gates / (budget.dense - budget.fixed):.1%} |")
+    tables = TABLES if arguments.only is None else (arguments.only,)
+    if "precision" in tables:
+        measure({name: make_step(batch, *settings) for name, settings in PRECISION.items()}, arguments.rounds)
+    if "guard" in tables:
+        measure({name: make_step(batch, guarded=guarded) for name, guarded in GUARD.items()}, arguments.rounds)
+    if "gates" in tables:
+        measure({name: make_step(batch, **network) for name, network in GATES.items()}, arguments.rounds)
+        show_macs()
 
 
 if __name__ == "__main__":

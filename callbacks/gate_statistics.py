@@ -8,10 +8,10 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 
 from callbacks.evaluation import EvaluationCallback
-from callbacks.rank_rows import total_of_ranks
 from lightning_modules.enhancement import SCORED_LOADER, enhancement_module
 from networks.complexity import FrameBudget, mac_budget, weight_budget
 from networks.mask_statistics import MaskCounts, count_masks, count_quantile
+from networks.ranks import rank_sum
 
 ALWAYS = 0.99  # share of frames from which a channel counts as always on, or off
 BYTES_PER_WEIGHT = 4  # float32
@@ -47,7 +47,9 @@ class GateStatistics(EvaluationCallback):
         """Log the statistics."""
         if self._counts is None:
             return
-        counts = replace(self._counts, packed=total_of_ranks(self._counts.packed, pl_module.device))
+        # ranks exchange tensors on their device; what is logged is computed on the CPU
+        packed = rank_sum(self._counts.packed.to(pl_module.device)).cpu()
+        counts = replace(self._counts, packed=packed)
         network = enhancement_module(pl_module).network
         values = gate_keys(counts) | cost_keys(counts, mac_budget(network), weight_budget(network))
         pl_module.log_dict(values, sync_dist=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import torch
-from torch import Tensor
 from torch import distributed as dist
 
 from networks.ranks import num_ranks
@@ -45,20 +43,3 @@ def of_first(decided: T) -> T:
     carried = [decided]
     dist.broadcast_object_list(carried, src=0)
     return carried[0]
-
-
-def total_of_ranks(counts: Tensor, device: torch.device) -> Tensor:
-    """Sum counts over all ranks; all ranks call this.
-
-    Args:
-        counts: int64 or float64, on the CPU.
-        device: that the ranks exchange tensors on: the module's.
-
-    Returns:
-        The same shape, on the CPU.
-    """
-    if num_ranks() == 1:
-        return counts
-    total = counts.to(device)
-    dist.all_reduce(total)
-    return total.cpu()

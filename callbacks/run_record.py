@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from callbacks.media_log import media_log
 from callbacks.probe_files import BEST, LAST, checkpoint_folder, judged_checkpoint
-from reports.environment import git_state, installed_versions, platform_facts, software
+from reports.environment import code_state, installed_versions, platform_facts, software_at
 
 
 class RunRecord(Callback):
@@ -29,7 +30,11 @@ class RunRecord(Callback):
     def __init__(self, artifacts: bool = True) -> None:
         super().__init__()
         self.artifacts = artifacts
-        self._software: dict[str, str] | None = None
+
+    @cached_property
+    def _code(self) -> dict[str, str | bool] | None:
+        """State of the code; git is asked once."""
+        return code_state()
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record what the run is made of."""
@@ -37,7 +42,7 @@ class RunRecord(Callback):
         if log is None:
             return
         facts: dict[str, Any] = {
-            "git": git_state(Path(__file__).resolve().parent.parent),
+            "git": self._code,
             "packages": installed_versions("dyncp"),
             **platform_facts(),
             "device": device_name(pl_module.device),
@@ -50,9 +55,7 @@ class RunRecord(Callback):
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep in the checkpoint what it was made with, as plain text."""
-        if self._software is None:  # asks git, once
-            self._software = software()
-        checkpoint["software"] = dict(self._software)
+        checkpoint["software"] = software_at(self._code)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the best checkpoint and its probes."""

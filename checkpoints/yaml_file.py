@@ -12,7 +12,7 @@ LARGEST = 100_000
 
 
 class YamlError(ValueError):
-    """A file that holds no plain values; the message names it."""
+    """A file that holds no plain values; the message names it, in one line."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -34,7 +34,7 @@ def read_yaml(path: Path) -> Any:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
         _unfolded(content, {})
     except (yaml.YAMLError, ValueError, OSError, TypeError, AttributeError, OverflowError) as error:
-        raise YamlError(f"{path}: not readable as YAML ({error!s:.500})") from error
+        raise YamlError(f"{path}: not readable as YAML ({' '.join(str(error).split()):.500})") from error
     except RecursionError as error:
         raise YamlError(f"{path}: not readable as YAML (values are nested too deeply, or inside themselves)") from error
     return content

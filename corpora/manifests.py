@@ -67,13 +67,14 @@ def check_speakers(manifest: Path, rows: Iterable[Row]) -> None:
                 )
 
 
-def write_manifest(manifest: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+def write_manifest(manifest: Path, columns: Sequence[str], rows: Sequence[Row], line_end: str = "\n") -> None:
     """Write a manifest completely or not at all; one without rows is removed.
 
     Args:
         manifest: CSV file.
         columns: that come first; further ones follow in the order in which rows have them.
         rows: of all sources.
+        line_end: after every row.
 
     Raises:
         OSError: if it cannot be written; the earlier one is then still there.
@@ -83,7 +84,7 @@ def write_manifest(manifest: Path, columns: Sequence[str], rows: Sequence[Row]) 
         return
     names = list(dict.fromkeys([*columns, *(name for row in rows for name in row)]))
     text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
+    writer = csv.DictWriter(text, names, restval="", lineterminator=line_end)
     writer.writeheader()
     writer.writerows(rows)
     write_whole(manifest, text.getvalue().encode("utf-8"))

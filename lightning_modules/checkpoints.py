@@ -126,6 +126,27 @@ def drop_unconfigured(
     return state, told
 
 
+def configured_state(
+    stored: Mapping[str, Tensor], expected: Mapping[str, Tensor], resuming: bool
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Bring the state of a checkpoint up to date and to what is configured.
+
+    Args:
+        stored: state of the checkpoint, which may be an older one.
+        expected: state of the configured module.
+        resuming: whether the checkpoint's training goes on, with the state of its optimiser.
+
+    Returns:
+        The state, and a line about each part of the training that was left out.
+
+    Raises:
+        CheckpointError: if it is of another architecture, or a training cannot go on without a part.
+    """
+    state, told = drop_unconfigured(upgrade_state(stored, expected), expected, resuming)
+    check_architecture(state, expected)
+    return state, told
+
+
 def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Read the weights of a checkpoint that a new training starts from.
 

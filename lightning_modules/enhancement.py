@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,13 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
-from lightning_modules.checkpoints import (
-    check_architecture,
-    drop_unconfigured,
-    plain_values,
-    read_initial_weights,
-    upgrade_state,
-)
+from lightning_modules.checkpoints import configured_state, plain_values, read_initial_weights
 from lightning_modules.discriminator import MetricDiscriminator
 from lightning_modules.joint_probes import JointProbes, JointProbeSettings, check_gates
 from lightning_modules.metric_training import MetricTraining
@@ -28,10 +21,10 @@ from lightning_modules.objective import DEFAULT_OBJECTIVE, EnhancementObjective,
 from lightning_modules.pesq_pool import MetricError
 from lightning_modules.pruning import DEFAULT_PRUNING, PruningObjective, PruningSettings
 from lightning_modules.resuming import begin_next_epoch
-from lightning_modules.schedule import decay_groups, warmup_cosine
+from lightning_modules.schedule import check_schedule, decay_groups, warmup_cosine_of
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
-from networks.ranks import num_ranks, rank_mean, rank_sum, rank_weight
+from networks.ranks import num_ranks, rank_means, rank_sum, rank_weight
 from networks.stft import Stft
 from networks.synced_norm import synchronize_norms
 
@@ -98,13 +91,7 @@ class EnhancementModule(LightningModule):
         max_nonfinite_steps: int = 10,
     ) -> None:
         super().__init__()
-        if learning_rate <= 0:
-            raise ValueError(f"model.learning_rate must be positive, got {learning_rate}")
-        if not 0 <= final_learning_rate_share <= 1:
-            raise ValueError(f"model.final_learning_rate_share must lie in [0, 1], got {final_learning_rate_share}")
-        for name, value in {"weight_decay": weight_decay, "warmup_steps": warmup_steps}.items():
-            if value < 0:
-                raise ValueError(f"model.{name} must not be negative, got {value}")
+        check_schedule(learning_rate, weight_decay, warmup_steps, final_learning_rate_share)
         # first what is a value already: what is ignored here is dropped from what was saved before
         settings = {"objective": objective, "pruning": pruning, "joint_probes": joint_probes}
         self.save_hyperparameters(ignore=["network", "grid", *settings])
@@ -168,7 +155,7 @@ class EnhancementModule(LightningModule):
         if self.joint_probes is not None:
             joint = self.joint_probes.losses(enhancement.channel_masks, batch.get("targets", {}))
             losses = losses | joint | {"loss": losses["loss"] + self.joint_probes.weighted_sum(joint)}
-        for name, value in mean_of_ranks(losses | {"utilization": enhancement.channel_masks.mean()}, size).items():
+        for name, value in rank_means(losses | {"utilization": enhancement.channel_masks.mean()}, size).items():
             self.log(f"train/{name}", value, batch_size=size, prog_bar=name in (*SHOWN, "utilization"))
         self.log_dict({f"train/{name}": value for name, value in scheduled.items()}, batch_size=size)
         self._nonfinite.watch(losses["loss"])
@@ -232,7 +219,7 @@ class EnhancementModule(LightningModule):
         size = len(batch["noisy"])
         # Lightning rounds when it averages the sizes of the batches of ranks: all log the same, of all their mixtures.
         everyone = round(float(rank_sum(torch.tensor(float(size), device=self.device))))
-        for name, value in mean_of_ranks(scores, size).items():
+        for name, value in rank_means(scores, size).items():
             self.log(
                 f"{stage}/{name}",
                 value,
@@ -264,13 +251,8 @@ class EnhancementModule(LightningModule):
             factor = self.joint_probes.settings.learning_rate_factor
             groups += decay_groups(self.joint_probes, factor * self.learning_rate)
         optimizer = torch.optim.AdamW(groups, lr=self.learning_rate, weight_decay=self.weight_decay)
-        schedule = partial(
-            warmup_cosine,
-            warmup_steps=self.warmup_steps,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            final_share=self.final_learning_rate_share,
-        )
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, schedule)
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = warmup_cosine_of(optimizer, self.warmup_steps, steps, self.final_learning_rate_share)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def check_devices(self, count: int) -> None:
@@ -346,27 +328,14 @@ class EnhancementModule(LightningModule):
         Raises:
             CheckpointError: if the checkpoint does not fit, or a training with joint probes is resumed without them.
         """
-        state = upgrade_state(checkpoint["state_dict"], self.state_dict())
-        state, told = drop_unconfigured(state, self.state_dict(), resuming=self._fitting)
+        state, told = configured_state(checkpoint["state_dict"], self.state_dict(), resuming=self._fitting)
         for line in told:
             rank_zero_warn(line)
         checkpoint["state_dict"] = state
-        check_architecture(state, self.state_dict())
         if "nonfinite_steps" in checkpoint:  # earlier versions did not count
             self._nonfinite.load_state_dict(checkpoint["nonfinite_steps"])
         if self._metric_training is not None:
             self._metric_training.load_state_dict(checkpoint["metric_training"])
-
-
-def mean_of_ranks(values: dict[str, Tensor], size: int) -> dict[str, Tensor]:
-    """Turn scalars that are means over a batch of this rank into those over the batches of all, for the logs.
-
-    Example:
-        >>> mean_of_ranks({"loss": torch.tensor(0.5)}, 12)
-        {'loss': tensor(0.5000)}
-    """
-    means = rank_mean(torch.stack([value.detach() for value in values.values()]), size)
-    return dict(zip(values, means, strict=True))
 
 
 def enhancement_module(pl_module: LightningModule) -> EnhancementModule:

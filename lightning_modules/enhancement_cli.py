@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError
+from jsonargparse import ArgumentError, Namespace
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from checkpoints.yaml_file import read_yaml
 from datamodules.enhancement_data import EnhancementDataModule
 from lightning_modules.checkpoint_io import WholeCheckpointIO
 from lightning_modules.checkpoints import CheckpointError, check_file
@@ -35,11 +36,26 @@ def _num_frequencies(grid: FrameGrid | dict[str, int]) -> int:
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be built; the message names the key."""
+    """A configuration that cannot be built; the message names the key, or the file that cannot be read."""
 
 
 class EnhancementParser(LightningArgumentParser):
-    """Reports a bad configuration in one line that names the key, without two screens of usage before it."""
+    """Reports a bad configuration in one line that names file or key, without two screens of usage before it."""
+
+    def parse_path(self, path: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Namespace:
+        """Parse a configuration file, after a look at what it holds: errors of the parser itself name no file.
+
+        Values that unfold without end are refused too; the parser would never come to theirs.
+
+        Raises:
+            ConfigError: naming the file, if it holds no mapping of plain values.
+        """
+        if os.fspath(path) != "-":  # standard input can be read only once
+            content = read_yaml(Path(path))
+            if not isinstance(content, dict):
+                found = "nothing" if content is None else type(content).__name__
+                raise ConfigError(f"{path}: expected a mapping of settings, found {found}")
+        return super().parse_path(path, *args, **kwargs)
 
     def print_usage(self, file: Any = None) -> None:
         """Print nothing: the usage of this command is longer than any screen; ``--help`` shows it."""
@@ -71,9 +87,10 @@ class EnhancementCLI(LightningCLI):
         """Merge arguments and files.
 
         Raises:
-            ConfigError: if a file cannot be read as YAML at all; the parser itself tells what else is wrong.
+            ConfigError: naming a file that cannot be read, or with the message of a value that is refused; the parser
+                itself tells what else is wrong.
         """
-        with readable_files():
+        with refused_values():
             super().parse_arguments(parser, args)
 
     def _parse_ckpt_path(self) -> None:
@@ -156,7 +173,7 @@ class _ParsingCLI(EnhancementCLI):
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Parse these arguments, whatever those of the process are."""
         assert isinstance(args, list)
-        with readable_files():
+        with refused_values():
             self.config = parser.parse_args(args)
 
     def _set_seed(self) -> None:
@@ -170,20 +187,18 @@ class _ParsingCLI(EnhancementCLI):
 
 
 @contextmanager
-def readable_files() -> Iterator[None]:
-    """Refuse configurations that are no text, or nest too deeply.
+def refused_values() -> Iterator[None]:
+    """Tell what is wrong with a file or value that the parser hands on as the error of who refused it.
 
     Raises:
-        ConfigError: instead of the error of the reader.
+        ConfigError: with that error's message.
     """
     try:
         yield
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"--config: not a file in UTF-8 ({error})") from error
-    except ValueError as error:  # of a number with thousands of digits
-        raise ConfigError(f"--config: not readable as YAML ({error})") from error
-    except RecursionError as error:
-        raise ConfigError("--config: not readable as YAML (values nested too deeply, or in themselves)") from error
+    except ValueError as error:  # of a file too: checkpoints.yaml_file.YamlError
+        raise error if isinstance(error, ConfigError) else ConfigError(str(error)) from error
+    except RecursionError as error:  # files are looked at before
+        raise ConfigError("a value of the command line is nested too deeply") from error
 
 
 def merged_settings(arguments: Sequence[str]) -> dict[str, Any]:

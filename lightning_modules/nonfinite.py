@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
+from networks.ranks import all_ranks
 from storage.whole_files import write_whole
 
 
@@ -91,7 +92,7 @@ class NonfiniteGuard:
         if gradients:
             norm = torch.stack(torch._foreach_norm(gradients)).norm()  # also infinite where its square is
             finite = finite.to(norm.device) & norm.isfinite()
-        return all_processes(finite)
+        return all_ranks(finite)
 
     def _statistics(self) -> list[Tensor]:
         """Return the running statistics, also after the module has moved to another device."""
@@ -132,19 +133,6 @@ class NonfiniteGuard:
             f"loss or gradients were not finite in {self.in_a_row} steps in a row (model.max_nonfinite_steps), the "
             f"last was step {step}; {what}. The batch is in {path}; weights are those before these steps"
         )
-
-
-def all_processes(flag: Tensor) -> bool:
-    """Tell whether a flag is set in every process of a distributed training; in this one, if it is the only one.
-
-    Args:
-        flag: boolean, of shape ().
-    """
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        shared = flag.to(torch.int32)
-        torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MIN)
-        flag = shared.bool()
-    return bool(flag)
 
 
 def tensors_of(batch: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def check_schedule(learning_rate: float, weight_decay: float, warmup_steps: int, final_share: float) -> None:
+    """Check what a training is configured with.
+
+    Raises:
+        ValueError: naming the key of the first value that is out of range.
+    """
+    if learning_rate <= 0:
+        raise ValueError(f"model.learning_rate must be positive, got {learning_rate}")
+    if not 0 <= final_share <= 1:
+        raise ValueError(f"model.final_learning_rate_share must lie in [0, 1], got {final_share}")
+    for name, value in {"weight_decay": weight_decay, "warmup_steps": warmup_steps}.items():
+        if value < 0:
+            raise ValueError(f"model.{name} must not be negative, got {value}")
 
 
 def warmup_cosine(step: int, warmup_steps: int, total_steps: int, final_share: float) -> float:
@@ -25,6 +43,12 @@ def warmup_cosine(step: int, warmup_steps: int, total_steps: int, final_share: f
         return (step + 1) / warmup_steps
     progress = min(1.0, (step - warmup_steps) / max(1, total_steps - warmup_steps))
     return final_share + (1.0 - final_share) * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+
+def warmup_cosine_of(optimizer: Optimizer, warmup_steps: int, total_steps: int, final_share: float) -> LambdaLR:
+    """Return what sets the learning rates of an optimiser after every step by :func:`warmup_cosine`."""
+    factor = partial(warmup_cosine, warmup_steps=warmup_steps, total_steps=total_steps, final_share=final_share)
+    return LambdaLR(optimizer, factor)
 
 
 def decay_groups(module: nn.Module, learning_rate: float) -> list[dict[str, Any]]:

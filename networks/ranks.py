@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -69,6 +70,33 @@ def rank_mean(mean: Tensor, count: float) -> Tensor:
         return mean
     total = rank_sum(torch.cat([(mean * count).flatten(), mean.new_tensor([count])]))
     return (total[:-1] / total[-1]).reshape(mean.shape)
+
+
+def rank_means(means: Mapping[str, Tensor], count: float) -> dict[str, Tensor]:
+    """Turn scalars that are means over the items of each rank into those over the items of all, for logs: no gradient.
+
+    Args:
+        means: of this rank, by name, shape (); the same names on every rank.
+        count: items that they are of.
+
+    Example:
+        >>> rank_means({"loss": torch.tensor(0.5)}, 12)
+        {'loss': tensor(0.5000)}
+    """
+    return dict(zip(means, rank_mean(torch.stack([mean.detach() for mean in means.values()]), count), strict=True))
+
+
+def all_ranks(flag: Tensor) -> bool:
+    """Tell whether a flag is set on every rank, all of which call this; alone, whether it is set.
+
+    Args:
+        flag: boolean, of shape (), on the device of the process group.
+
+    Example:
+        >>> all_ranks(torch.tensor(True))
+        True
+    """
+    return int(rank_sum(flag.to(torch.int32))) == num_ranks()
 
 
 def rank_weight(count: int, device: torch.device) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -29,18 +30,30 @@ def git_state(folder: Path) -> dict[str, str | bool] | None:
     return {"commit": commit} if status is None else {"commit": commit, "changed": bool(status)}
 
 
+def code_state() -> dict[str, str | bool] | None:
+    """Tell which commit this code is at, as :func:`git_state` does."""
+    return git_state(Path(__file__).resolve().parent.parent)
+
+
 def software() -> dict[str, str]:
-    """Return the version of this package and, of a checkout, the commit, for what is kept in files that it writes.
+    """Return the version of this package and, of a checkout, the commit, for what is kept in files that it writes."""
+    return software_at(code_state())
+
+
+def software_at(state: Mapping[str, str | bool] | None) -> dict[str, str]:
+    """Return :func:`software` of code whose state is known already.
+
+    Args:
+        state: of :func:`code_state`.
 
     Example:
-        >>> list(software())[0]
-        'dyncp'
+        >>> software_at({"commit": "0123abc", "changed": True})["commit"]
+        '0123abc and changes'
     """
     try:
         release = metadata.version("dyncp")
     except metadata.PackageNotFoundError:  # run from a checkout that is not installed
         release = "unknown"
-    state = git_state(Path(__file__).resolve().parent.parent)
     if state is None:
         return {"dyncp": release}
     return {"dyncp": release, "commit": f"{state['commit']}{' and changes' if state.get('changed') else ''}"}

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lightning_modules import enhancement_cli
+from lightning_modules import cli, enhancement_cli
 from networks.complexity import mac_budget
 from networks.gate_settings import GateSettings
 
@@ -145,8 +145,58 @@ def test_quickstart_and_corpus_train_the_full_size_network(build: Build) -> None
         assert mac_budget(build(REPOSITORY / "configs" / f"{name}.yaml").model.network).dense == 662_528
 
 
-@pytest.mark.parametrize("text", [b"trainer: {max_epochs: " + b"7" * 5000 + b"}", b"\xff\xfe\x00", b"[" * 4000])
-def test_a_file_that_cannot_be_read_as_yaml_is_refused_in_one_line(text: bytes, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_bytes(text)
-    with pytest.raises(enhancement_cli.ConfigError, match="config"):
-        enhancement_cli.merged_settings(["--config", str(BASE), "--config", str(tmp_path / "config.yaml")])
+UNREADABLE = {
+    "digits": b"trainer: {max_epochs: " + b"7" * 5000 + b"}",
+    "encoding": b"\xff\xfe\x00",
+    "depth": b"[" * 4000 + b"]" * 4000,
+    "circle": b"model: &m {network: *m}",  # in which the parser itself would go round
+    "bracket": b"model: [",
+    "code": b"model: !!python/object/apply:os.getcwd []",
+    "empty": b"",
+    "list": b"- 1",
+}
+
+
+def written(folder: Path, kind: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_bytes(UNREADABLE[kind])
+    return path
+
+
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_a_file_that_holds_no_settings_is_refused_by_name_in_one_line(kind: str, tmp_path: Path) -> None:
+    path = written(tmp_path, kind)
+    with pytest.raises(enhancement_cli.ConfigError) as refused:
+        enhancement_cli.merged_settings(["--config", str(BASE), "--config", str(path)])
+    pattern = rf"{re.escape(str(path))}: (not readable as YAML \(.+\)|expected a mapping .+)"
+    assert re.fullmatch(pattern, str(refused.value))
+
+
+@pytest.mark.parametrize("kind", ["bracket", "digits"])
+@pytest.mark.parametrize("arguments", ["fit --config {base} --config {path}", "fit -c {path}", "--config={path} fit"])
+def test_the_command_names_an_unreadable_file_in_one_line(
+    kind: str, arguments: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = written(tmp_path, kind)
+    monkeypatch.setattr(sys, "argv", ["lightning", *arguments.format(base=BASE, path=path).split()])
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert stopped.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {path}: not readable as YAML (")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (["--data.grid.window_length=511"], "grid.window_length must be even and a multiple of at least two hops"),
+        (["--trainer.max_epochs", "7" * 5000], "trainer.max_epochs"),
+        (["--data.targets", "[" * 3000 + "]" * 3000], "a value of the command line is nested too deeply"),
+    ],
+    ids=lambda value: None if isinstance(value, list) else value.split()[0],
+)
+def test_a_value_that_is_refused_is_not_called_an_unreadable_file(value: list[str], message: str) -> None:
+    with pytest.raises(enhancement_cli.ConfigError, match=re.escape(message)) as refused:
+        enhancement_cli.merged_settings(["--config", str(BASE), *value])
+    assert "YAML" not in str(refused.value)

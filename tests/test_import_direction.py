@@ -42,7 +42,7 @@ ALLOWED: dict[str, set[str]] = {
     "lightning_modules": {"networks", "storage"},
     "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores", "storage"},
     "lightning_modules.pesq_pool": {"datamodules.process_pool", "datamodules.rating"},
-    "lightning_modules.enhancement_cli": {"networks", "datamodules", "storage"},
+    "lightning_modules.enhancement_cli": {"checkpoints.yaml_file", "networks", "datamodules", "storage"},
     "callbacks": {
         "checkpoints",
         "networks",

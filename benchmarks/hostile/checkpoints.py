@@ -18,11 +18,10 @@ from hypothesis.strategies import DrawFn
 
 from benchmarks.hostile.damage import altered, damaged, nested
 from benchmarks.hostile.networks import EXTREMES, GRID, small_network
-from benchmarks.hostile.target import Files, Target, demand
+from benchmarks.hostile.target import MARK, Files, Target, demand, executes_nothing
 from checkpoints.network_file import NetworkFileError
 from checkpoints.training import NETWORK, read_checkpoint
 
-MARK = "executed"  # file that planted code would make
 LAUGHS = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 40))
 YAMLS = (
     f"model: !!python/object/apply:pathlib.Path.touch [!!python/object/apply:pathlib.Path [{MARK}]]\n",
@@ -141,13 +140,8 @@ def checkpoint_target() -> Target:
     good = saved({"state_dict": tensors, "epoch": 3, "global_step": 7})
 
     def read(folder: Path) -> None:
-        mark = Path(MARK)
-        try:
+        with executes_nothing():
             network = read_checkpoint(folder / "run" / "checkpoints" / "hostile.ckpt")
-        finally:
-            executed = mark.exists()
-            mark.unlink(missing_ok=True)
-            demand(not executed, "code in the file was executed")
         demand(all(value.dtype == np.float32 for value in network.tensors.values()), "tensors are not float32")
         demand("/somewhere" not in str(network.provenance), "provenance has an absolute path")
 

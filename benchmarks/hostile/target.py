@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from hypothesis.strategies import SearchStrategy
 
 Files = Mapping[str, bytes]
+MARK = "executed"  # file that planted code would make
 
 
 class WrongResult(AssertionError):
@@ -25,7 +27,7 @@ class Target:
         read: gets the folder in which they lie, and reads and uses them; it raises :class:`WrongResult` where what was
             accepted is of no use.
         refusals: errors that it may raise; a message names a file of the input or its folder.
-        named: texts one of which every message holds; None demands the name of a file.
+        named: patterns of which every message holds one; None demands the name of a file.
     """
 
     name: str
@@ -43,3 +45,19 @@ def demand(condition: object, what: str) -> None:
     """
     if not condition:
         raise WrongResult(what)
+
+
+@contextmanager
+def executes_nothing() -> Iterator[None]:
+    """Demand that no planted code runs in the block.
+
+    Raises:
+        WrongResult: if it did.
+    """
+    mark = Path(MARK)
+    try:
+        yield
+    finally:
+        executed = mark.exists()
+        mark.unlink(missing_ok=True)
+        demand(not executed, "code in the file was executed")

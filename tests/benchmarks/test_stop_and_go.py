@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.killed_work import Tally, _note, folder_digest, stop_and_go
+from benchmarks.killed_work import Tally, _note, file_digest, folder_digest, stop_and_go
 from benchmarks.stop_and_go import Shards, Training, write_recordings
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="forks, which a process that used CUDA cannot")
@@ -54,7 +54,19 @@ class Careless:
         return [path] if path.exists() and not path.read_text().endswith("whole\n") else []
 
     def result(self, folder: Path) -> str:
-        return folder_digest(folder, "file.txt")
+        return file_digest(folder / "file.txt")
+
+
+def test_hidden_files_and_folders_do_not_count(tmp_path: Path) -> None:
+    (tmp_path / "shard").mkdir()
+    (tmp_path / "shard" / "0.tar").write_text("whole")
+    before = folder_digest(tmp_path)
+    (tmp_path / ".log").write_text("hidden")
+    (tmp_path / "shard" / ".parts").mkdir()
+    (tmp_path / "shard" / ".parts" / "0.tar").write_text("half")
+    assert folder_digest(tmp_path) == before
+    (tmp_path / "shard" / "1.tar").write_text("whole")
+    assert folder_digest(tmp_path) != before
 
 
 def test_torn_files_and_another_result_are_found(tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ def test_plain_values_are_read(tmp_path: Path) -> None:
 def test_others_are_refused_by_name(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "a.yaml"
     path.write_text(content)
-    with pytest.raises(YamlError, match=rf"(?s)a\.yaml: not readable.*{message}"):
+    with pytest.raises(YamlError, match=rf"a\.yaml: not readable.*{message}") as refused:
         read_yaml(path)
+    assert len(str(refused.value).splitlines()) == 1
 
 
 def test_what_cannot_be_opened_is_refused(tmp_path: Path) -> None:

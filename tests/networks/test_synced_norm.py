@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from networks.conv_fsenet import ConvFSENet
 from networks.gate_settings import GateSettings
-from networks.ranks import num_ranks, rank_mean, rank_sum, rank_weight
+from networks.ranks import all_ranks, num_ranks, rank_mean, rank_sum, rank_weight
 from networks.synced_norm import SyncedBatchNorm1d, synchronize_norms
 from tests.ranks import run_on_ranks
 
@@ -129,6 +129,17 @@ def sums(rank: int) -> Any:
     total.square().sum().backward()
     mean = rank_mean(torch.full((2, 2), float(rank)), 3 if rank == 0 else 1)
     return num_ranks(), total.detach(), value.grad, mean, rank_weight(3 if rank == 0 else 1, torch.device("cpu"))
+
+
+def agreements(rank: int) -> tuple[bool, bool, bool, list[int]]:
+    flags = all_ranks(torch.tensor(True)), all_ranks(torch.tensor(rank == 0)), all_ranks(torch.tensor(False))
+    return *flags, rank_sum(torch.tensor([2**53 + rank, 1])).tolist()
+
+
+def test_flags_and_counts_over_ranks(tmp_path: Path) -> None:
+    """Counts are whole numbers, larger than what float64 holds exactly."""
+    expected = (True, False, False, [2**54 + 1, 2])
+    assert run_on_ranks(agreements, tmp_path) == [expected, expected]
 
 
 def test_sums_and_means_over_ranks(tmp_path: Path) -> None:

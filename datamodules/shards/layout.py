@@ -156,10 +156,10 @@ def read_members(folder: Path, shards: dict[str, ShardFile]) -> dict[Path, Membe
 
 
 def _member(manifest: Path, row: dict[str, str], shards: dict[str, ShardFile]) -> Member:
-    where = f"{manifest}: {row['path']}"
+    where = f"{manifest}: {row['path']:.200}"
     shard = row["path"].split("/")[0]
     if shard not in shards:
-        raise CorpusError(f"{where}: shard '{shard}' is not listed in {SHARD_LIST}")
+        raise CorpusError(f"{where}: shard '{shard:.100}' is not listed in {SHARD_LIST}")
     audio = _span(where, row, POSITION_COLUMNS, shards[shard])
     if audio is None:
         raise CorpusError(f"{where}: columns 'offset' and 'bytes' must be filled; write the shards anew")
@@ -177,6 +177,6 @@ def _span(where: str, row: dict[str, str], columns: Sequence[str], shard: ShardF
         raise CorpusError(f"{where}: columns '{columns[0]}' and '{columns[1]}' must be whole numbers") from error
     if offset < 0 or num_bytes < 1 or offset + num_bytes > shard.num_bytes:
         raise CorpusError(
-            f"{where}: bytes {offset} to {offset + num_bytes} lie outside of {shard.name} ({shard.num_bytes} bytes)"
+            f"{where}: {texts[1]:.50} bytes from {texts[0]:.50} lie outside of {shard.name} ({shard.num_bytes} bytes)"
         )
     return Span(offset, num_bytes)

@@ -225,6 +225,8 @@ def test_urls_without_shards_and_unknown_protocols_are_refused(server: FileServe
     [
         ("speech.csv", "speech-valid-000000.tar", "speech-valid-000099.tar", "is not listed in shards.csv"),
         ("speech.csv", ",512,", ",51200000,", "lie outside of speech-"),
+        ("speech.csv", "speech-valid-000000.tar", "1" * 9000, "is not listed in shards.csv"),
+        ("speech.csv", ",512,", f",{'1' * 4000},", "lie outside of speech-"),
         ("speech.csv", ",512,", ",x,", "must be whole numbers"),
         ("speech.csv", ",512,", ",-512,", "lie outside of"),
         ("shards.csv", "bytes", "size", "expected a CSV file with the columns shard, bytes"),
@@ -242,8 +244,9 @@ def test_lists_that_do_not_fit_are_refused(
     text = (tmp_path / "copy" / name).read_text()
     assert old in text
     (tmp_path / "copy" / name).write_text(text.replace(old, new, 1))
-    with pytest.raises(CorpusError, match=message):
+    with pytest.raises(CorpusError, match=message) as refused:
         data_of(tmp_path / "copy").prepare_data()
+    assert len(str(refused.value)) < 1000
 
 
 def test_a_missing_or_torn_shard_in_a_folder_is_refused(root: Path, tmp_path: Path) -> None:

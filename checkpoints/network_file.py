@@ -106,13 +106,13 @@ class StoredNetwork:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             described = json.loads(text)
         except (SafetensorError, ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError) as error:
-            raise NetworkFileError(f"{path}: not a readable safetensors file ({error})") from error
+            raise NetworkFileError(f"{path}: not a readable safetensors file ({error!s:.500})") from error
         if not isinstance(described, dict) or (described.get("format"), described.get("version")) != (FORMAT, VERSION):
             raise NetworkFileError(f"{path}: expected a network of format '{FORMAT}', version {VERSION}")
         try:
             return _assemble(described, tensors)
         except (ValueError, OverflowError, RecursionError) as error:
-            raise NetworkFileError(f"{path}: {error}") from error
+            raise NetworkFileError(f"{path}: {error!s:.500}") from error
 
 
 def _assemble(described: Mapping[str, Any], tensors: Mapping[str, NDArray[np.float32]]) -> StoredNetwork:

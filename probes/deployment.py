@@ -24,8 +24,9 @@ from storage.whole_files import write_whole
 
 FORMAT = "dyncp-probes"
 VERSION = 1
-# What an output may reach: sums of larger numbers, and powers of two of more octaves, are infinite.
-LARGEST_OUTPUT, LARGEST_OCTAVES = 1e30, 1000.0
+# What an output may reach: in float32, squares of larger ones add up to infinity, by which streams see that something
+# is no number.
+LARGEST_OUTPUT, LARGEST_OCTAVES = 1e15, 50.0
 LONGEST_AVERAGE_S = 3600.0
 METADATA = ("kind", "unit", "transform", "classes", "threshold")
 LATER = ("averaged_s",)  # written since 0.3.0; files without it have the default
@@ -170,7 +171,7 @@ class ProbeBank:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
             described = json.loads(text)
         except (SafetensorError, ValueError, TypeError, AttributeError, KeyError, RecursionError, OSError) as error:
-            raise ProbeFileError(f"{path}: not a readable safetensors file ({error})") from error
+            raise ProbeFileError(f"{path}: not a readable safetensors file ({error!s:.500})") from error
         if not isinstance(described, dict) or (described.get("format"), described.get("version")) != (FORMAT, VERSION):
             raise ProbeFileError(f"{path}: expected probes of format '{FORMAT}', version {VERSION}")
         try:
@@ -179,7 +180,7 @@ class ProbeBank:
             return cls(probes, *sizes, {str(k): str(v) for k, v in described["provenance"].items()})
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
             reason = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
-            raise ProbeFileError(f"{path}: {reason}") from error
+            raise ProbeFileError(f"{path}: {reason:.500}") from error
 
 
 def _read_probe(name: str, given: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> DeployedProbe:

@@ -44,11 +44,11 @@ def last_losses(runs: dict[str, Series]) -> list[str]:
         Lines of Markdown.
     """
     columns = columns_of(list(runs.values()))
-    rows = []
+    rows: list[list[str]] = []
     for name, series in runs.items():
         steps = max((series[column][0][-1] for column in columns if column in series), default=-1) + 1
         rows.append([name, f"{steps:,}", *(_last(series, column) for column in columns)])
-    return table(["training", "steps", *columns.values()], rows)
+    return table(["training", "steps", *columns.values()], iter(rows))
 
 
 def losses_by_step(series: Series, every: int) -> list[str]:
@@ -69,7 +69,7 @@ def losses_by_step(series: Series, every: int) -> list[str]:
         if not shown or step - shown[-1] >= every or step == validations[-1]:
             shown.append(step)
     rows = [[f"{step + 1:,}", *(_number(values[name].get(step)) for name in columns)] for step in shown]
-    return table(["steps", *columns.values()], rows)
+    return table(["steps", *columns.values()], iter(rows))
 
 
 def _last(series: Series, name: str) -> str:

@@ -75,14 +75,15 @@ class Published:
             raise PublishedError(f"{path}: no such file; `dyncp reproduce --publish` writes one")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
+            json.dumps(content, ensure_ascii=False).encode()  # escapes can stand for what is no character
         except (ValueError, RecursionError, OSError) as error:
-            raise PublishedError(f"{path}: not readable as JSON ({error})") from error
+            raise PublishedError(f"{path}: not readable as JSON ({error!s:.500})") from error
         if not isinstance(content, dict) or (content.get("format"), content.get("version")) != (FORMAT, VERSION):
             raise PublishedError(f"{path}: expected scores of format '{FORMAT}', version {VERSION}")
         try:
             return _read(content)
         except ValueError as error:
-            raise PublishedError(f"{path}: {error}") from error
+            raise PublishedError(f"{path}: {error!s:.500}") from error
 
 
 def _read(content: Mapping[str, Any]) -> Published:

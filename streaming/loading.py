@@ -124,7 +124,7 @@ def _digest(bank: ProbeBank | None) -> str:
     """Return a hash of what the probes compute."""
     digest = hashlib.sha256()
     for name, probe in (bank.probes if bank else {}).items():
-        digest.update(f"{name} {probe.kind} {probe.transform} {probe.classes}".encode())
+        digest.update(f"{name} {probe.kind} {probe.transform} {probe.classes} {probe.averaged_s}".encode())
         for values in (probe.features, probe.weights, probe.bias):
             digest.update(values.tobytes())
     return digest.hexdigest()

@@ -166,3 +166,12 @@ def test_a_full_disk_leaves_the_file_that_was_there(tmp_path: Path) -> None:
         network(1).save(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_long_value_is_cut_short_in_the_message(tmp_path: Path) -> None:
+    architecture = ARCHITECTURE.to_plain()
+    gate = architecture["gate"] | {"surrogate": "x" * 9000}
+    path = rewritten(tmp_path / "network.safetensors", architecture=architecture | {"gate": gate})
+    with pytest.raises(NetworkFileError, match=r"network\.gate\.surrogate must be one of") as refused:
+        StoredNetwork.load(path)
+    assert len(str(refused.value)) < 1000

@@ -63,7 +63,9 @@ def test_a_broken_file_is_refused_by_name(tmp_path: Path, change: Callable[[Any]
     assert str(path) in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 5000, b"1" * 5000])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"{", b"\xff\xfe", b"[" * 5000, b"1" * 5000, b'{"command": "\\ud800"}']
+)
 def test_no_scores_at_all(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "published.json"
     path.write_bytes(content)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings, strategies
 
+from probes.deployment import LARGEST_OCTAVES, LARGEST_OUTPUT, DeployedProbe
 from probes.smoothing import leaky_average
 from streaming.enhancer import Chunk, StreamingEnhancer
 from streaming.state_file import write_state
@@ -110,6 +111,20 @@ def test_properties_are_those_of_the_probes(
         assert expected.std() > 0
     with pytest.raises(KeyError, match="no property 'speaker'"):
         chunk.properties.raw("speaker")
+
+
+def test_the_largest_outputs_that_a_file_may_hold_are_numbers(
+    small_network: Callable[..., Any], signal: np.ndarray, tmp_path: Path
+) -> None:
+    small = small_network()
+    bank = small.bank()
+    features, bias = np.arange(1, dtype=np.int32), np.ones(1, np.float32)
+    for name, largest, transform in (("snr_db", LARGEST_OUTPUT, None), ("f0_hz", LARGEST_OCTAVES, "log2")):
+        weights = np.full((1, 1), 0.95 * largest, np.float32)
+        bank.probes[name] = DeployedProbe("value", features, weights, bias, transform=transform)
+    bank.save(tmp_path / "large.safetensors")
+    properties = StreamingEnhancer(small.save(tmp_path), tmp_path / "large.safetensors").feed(signal).properties
+    assert np.isfinite(properties.outputs).all() and properties.raw("snr_db").max() > LARGEST_OUTPUT / 2
 
 
 def test_smoothing_can_be_left_out(path: Path, signal: np.ndarray) -> None:

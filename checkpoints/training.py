@@ -104,10 +104,13 @@ def _architecture(settings: Mapping[str, Any]) -> tuple[Architecture, FrameGrid]
     if not isinstance(network, dict) or network.get("class_path") != NETWORK:
         found = network.get("class_path") if isinstance(network, dict) else network
         raise ValueError(f"model.network.class_path must be {NETWORK}, got {found!r:.100}")
+    given = network.get("init_args") or {}
+    if not isinstance(given, dict):
+        raise ValueError(f"model.network.init_args must be a mapping, got {given!r:.100}")
     data = settings.get("data")
     given_grid = data.get("grid", {}) if isinstance(data, dict) else {}
     grid = FrameGrid(**plain_fields(FrameGrid, given_grid, "data.grid", complete=False))
-    arguments = {"num_frequencies": grid.num_frequencies} | present_settings(network.get("init_args") or {})
+    arguments = {"num_frequencies": grid.num_frequencies} | present_settings(given)
     return Architecture.from_plain(arguments, complete=False), grid
 
 

@@ -110,6 +110,7 @@ def test_another_configuration_can_be_named(tmp_path: Path) -> None:
     ("change", "message"),
     [
         ({"class_path": "networks.other.Net"}, r"config\.yaml: model\.network\.class_path must be networks\.conv"),
+        ({"init_args": "wide"}, r"config\.yaml: model\.network\.init_args must be a mapping, got 'wide'"),
         ({"init_args": {"channels": 6, "depth": 2}}, r"config\.yaml: architecture\.depth is unknown"),
         ({"init_args": {"surrogate_slope": 0}}, r"config\.yaml: "),
         ({"init_args": ARGUMENTS | {"channels": 7}}, r"last\.ckpt: does not fit .*config\.yaml: tensor 'blocks\.0\."),

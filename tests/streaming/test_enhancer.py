@@ -118,9 +118,9 @@ def test_the_largest_outputs_that_a_file_may_hold_are_numbers(
 ) -> None:
     small = small_network()
     bank = small.bank()
-    features, bias = np.arange(1, dtype=np.int32), np.ones(1, np.float32)
+    features, weights = np.arange(1, dtype=np.int32), np.ones((1, 1), np.float32)
     for name, largest, transform in (("snr_db", LARGEST_OUTPUT, None), ("f0_hz", LARGEST_OCTAVES, "log2")):
-        weights = np.full((1, 1), 0.95 * largest, np.float32)
+        bias = np.full(1, 0.95 * largest, np.float32)
         bank.probes[name] = DeployedProbe("value", features, weights, bias, transform=transform)
     bank.save(tmp_path / "large.safetensors")
     properties = StreamingEnhancer(small.save(tmp_path), tmp_path / "large.safetensors").feed(signal).properties

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 # The parser checks values when all files are merged, and then names a key; --config itself is none to look at.
 FILE_OR_KEY = (
     r"hostile\.yaml",
-    r"""(?i)\b(?:key|keys:|option|link) ['"](?!config['"])""",
+    r"""(?i)\b(?:key:?|keys:|option|link) ['"](?!config['"])""",
     r"arguments are required: \w",
 )
 

@@ -221,7 +221,7 @@ def merged_settings(arguments: Sequence[str]) -> dict[str, Any]:
             run=False,
         )
     except ArgumentError as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"{error!s:.3000}") from error
     settings: dict[str, Any] = yaml.safe_load(parsed.parser.dump(parsed.config, skip_none=False))
     return settings
 

@@ -151,7 +151,7 @@ def read_members(folder: Path, shards: dict[str, ShardFile]) -> dict[Path, Membe
                 for row in csv.DictReader(file):
                     members[folder / row["path"]] = _member(folder / name, row, shards)
         except (OSError, KeyError, TypeError, AttributeError, UnicodeDecodeError, csv.Error) as error:
-            raise CorpusError(f"{folder / name}: not a manifest of shards in UTF-8 ({error!r})") from error
+            raise CorpusError(f"{folder / name}: not a manifest of shards in UTF-8 ({error!r:.300})") from error
     return members
 
 

@@ -53,7 +53,7 @@ def retried(action: Callable[[], None], what: str, attempts: int) -> None:
             raise ShardError(f"{what}: no such file") from error
         except Exception as error:  # every store has exceptions of its own, and all mean the same here
             if attempt + 1 == attempts:
-                raise ShardError(f"{what}: cannot be fetched, {attempts} attempts ({error!r})") from error
+                raise ShardError(f"{what}: cannot be fetched, {attempts} attempts ({error!r:.300})") from error
             time.sleep(FIRST_PAUSE_S * 2**attempt)
 
 

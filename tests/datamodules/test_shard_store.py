@@ -226,6 +226,7 @@ def test_urls_without_shards_and_unknown_protocols_are_refused(server: FileServe
         ("speech.csv", "speech-valid-000000.tar", "speech-valid-000099.tar", "is not listed in shards.csv"),
         ("speech.csv", ",512,", ",51200000,", "lie outside of speech-"),
         ("speech.csv", "speech-valid-000000.tar", "1" * 9000, "is not listed in shards.csv"),
+        ("speech.csv", "speech-valid-000000.tar", "\udcff" * 3000, "not a manifest of shards in UTF-8"),
         ("speech.csv", ",512,", f",{'1' * 4000},", "lie outside of speech-"),
         ("speech.csv", ",512,", ",x,", "must be whole numbers"),
         ("speech.csv", ",512,", ",-512,", "lie outside of"),
@@ -243,7 +244,7 @@ def test_lists_that_do_not_fit_are_refused(
     shutil.copytree(root, tmp_path / "copy")
     text = (tmp_path / "copy" / name).read_text()
     assert old in text
-    (tmp_path / "copy" / name).write_text(text.replace(old, new, 1))
+    (tmp_path / "copy" / name).write_text(text.replace(old, new, 1), errors="surrogateescape")
     with pytest.raises(CorpusError, match=message) as refused:
         data_of(tmp_path / "copy").prepare_data()
     assert len(str(refused.value)) < 1000

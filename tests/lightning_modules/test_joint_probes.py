@@ -419,7 +419,7 @@ def test_a_joint_training_resumes_exactly_and_its_network_is_scored_without_head
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a schedule that does not depend on the number of epochs of this trainer
-    monkeypatch.setattr("lightning_modules.enhancement.warmup_cosine", lambda *_, **__: 1.0)
+    monkeypatch.setattr("lightning_modules.schedule.warmup_cosine", lambda *_, **__: 1.0)
     whole, path = fit(tmp_path, epochs=2, joint_probes=SETTINGS)
     _, half = fit(tmp_path / "half", epochs=1, joint_probes=SETTINGS)
     resumed, _ = fit(tmp_path / "resumed", epochs=2, checkpoint=half, joint_probes=SETTINGS)

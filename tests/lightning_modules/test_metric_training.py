@@ -281,7 +281,7 @@ def test_resuming_equals_an_uninterrupted_training_and_needs_no_discriminator_to
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # a schedule that does not depend on the number of epochs of this trainer
-    monkeypatch.setattr("lightning_modules.enhancement.warmup_cosine", lambda *_, **__: 1.0)
+    monkeypatch.setattr("lightning_modules.schedule.warmup_cosine", lambda *_, **__: 1.0)
     whole, whole_path = fit(tmp_path, epochs=3)
     _, half_path = fit(tmp_path, epochs=2)
     resumed, resumed_path = fit(tmp_path / "resumed", epochs=3, checkpoint=half_path)

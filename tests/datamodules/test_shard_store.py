@@ -16,7 +16,7 @@ from datamodules.corpus import CorpusError
 from datamodules.sampler import ItemKey
 from datamodules.shards import store
 from datamodules.shards.archive import CorpusLocation, ShardArchive
-from datamodules.shards.layout import ShardFile, Span
+from datamodules.shards.layout import ShardFile, Span, read_members, read_shard_list
 from datamodules.shards.settings import ShardSettings
 from datamodules.shards.store import CachedStore, ShardError
 from tests.datamodules.file_server import FileServer, serving
@@ -226,7 +226,7 @@ def test_urls_without_shards_and_unknown_protocols_are_refused(server: FileServe
         ("speech.csv", "speech-valid-000000.tar", "speech-valid-000099.tar", "is not listed in shards.csv"),
         ("speech.csv", ",512,", ",51200000,", "lie outside of speech-"),
         ("speech.csv", "speech-valid-000000.tar", "1" * 9000, "is not listed in shards.csv"),
-        ("speech.csv", "speech-valid-000000.tar", "\udcff" * 3000, "not a manifest of shards in UTF-8"),
+        ("speech.csv", "speech-valid-000000.tar", "\udcff" * 3000, "not a UTF-8 CSV file"),
         ("speech.csv", ",512,", f",{'1' * 4000},", "lie outside of speech-"),
         ("speech.csv", ",512,", ",x,", "must be whole numbers"),
         ("speech.csv", ",512,", ",-512,", "lie outside of"),
@@ -271,3 +271,12 @@ def test_items_are_the_same_whatever_was_removed_meanwhile(root: Path, tmp_path:
     data.reader._held_bytes = 0
     for index in reversed(range(6)):
         assert (dataset[ItemKey(index, 0)]["noisy"] == first[index]).all()
+
+
+def test_a_manifest_that_is_no_text_is_told_in_few_words(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root, tmp_path / "copy")
+    (tmp_path / "copy" / "noise.csv").write_bytes(b"\xff\xfe" * 5000)
+    shards = read_shard_list(tmp_path / "copy")
+    with pytest.raises(CorpusError, match=r"noise\.csv: not a manifest of shards in UTF-8") as refused:
+        read_members(tmp_path / "copy", shards)
+    assert len(str(refused.value)) < 1000

@@ -11,7 +11,15 @@ from typing import Any
 
 from reports.probing.marks import FEATURES, METHODS, TASKS, metric_title, ordered, task_title
 from reports.probing.meta import MetaError
-from reports.probing.rows import ALL_BLOCKS, EstimatorEntry, FewestFeatures, QualityEntry, RefinementEntry, ScoreEntry
+from reports.probing.rows import (
+    ALL_BLOCKS,
+    ConditionEntry,
+    EstimatorEntry,
+    FewestFeatures,
+    QualityEntry,
+    RefinementEntry,
+    ScoreEntry,
+)
 from reports.probing.tables import TableError, read_tables
 
 # Per task, what is printed of it, the first that it has of each group.
@@ -145,11 +153,30 @@ def quality_table(rows: Sequence[QualityEntry]) -> list[str]:
     return table(["measure", "noisy", "enhanced", "gain", "mixtures"], lines())
 
 
+def condition_table(rows: Sequence[ConditionEntry], condition: str) -> list[str]:
+    """Tabulate headline scores of the masks under one kind of condition, a column for each of its values."""
+    own = [row for row in rows if row.condition == condition]
+    values = list(dict.fromkeys(row.value for row in own))
+    found = {(row.task, row.metric, row.value): row for row in own}
+    names = dict.fromkeys((row.task, row.metric) for row in own if row.metric in (*SHOWN[0], *SHOWN[1]))
+
+    def lines() -> Iterator[list[str]]:
+        for task, metric in names:
+            scores = [found.get((task, metric, value)) for value in values]
+            if any(row is not None and not math.isnan(row.score) for row in scores):
+                cells = ["-" if row is None else number(row.score, row.low, row.high) for row in scores]
+                yield [task_title(task), metric_title(metric), *cells]
+
+    return table(["target", "metric", *values], lines()) if own else []
+
+
 def markdown(tables: Mapping[str, list[Any]]) -> list[str]:
     """Return the lines of all tables of a study."""
     sections = [
         ("Scores", score_table(tables.get("scores", []))),
         ("In detail", score_table(tables.get("scores", []), DETAILS)),
+        ("By SNR of the mixture", condition_table(tables.get("conditions", []), "snr")),
+        ("By noise class", condition_table(tables.get("conditions", []), "noise")),
         ("Single blocks", block_table(tables.get("scores", []))),
         ("Fewest features", fewest_table(tables.get("fewest", []))),
         ("Refined probes", refinement_table(tables.get("refinements", []))),

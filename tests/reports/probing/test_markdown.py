@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.probing.markdown import comparison, main, score_table
-from reports.probing.rows import FewestFeatures, QualityEntry, ScoreEntry
+from reports.probing.markdown import comparison, condition_table, main, score_table
+from reports.probing.rows import ConditionEntry, FewestFeatures, QualityEntry, ScoreEntry
 from reports.probing.tables import write_table
 
 SCORES = [
@@ -39,6 +39,26 @@ def test_studies_stand_side_by_side() -> None:
     assert lines[0] == "|  |  | plain | joint |"
     assert "| pesq_wb | gain over noisy | - | 0.400 [0.300, 0.500] |" in lines
     assert "| STOI | R² | 0.100 | - |" in lines
+
+
+def test_conditions_stand_side_by_side() -> None:
+    nan = float("nan")
+    rows = [
+        ConditionEntry("snr", "below 0 dB", "f0_hz", "r2", 0.6, 0.5, 0.7, 100),
+        ConditionEntry("snr", "below 0 dB", "f0_hz", "rmse", 30.0, 28.0, 33.0, 100),
+        ConditionEntry("snr", "from 0 dB", "f0_hz", "r2", 0.9, 0.8, 0.95, 80),
+        ConditionEntry("snr", "from 0 dB", "vad", "balanced_accuracy", 0.91, 0.9, 0.92, 80),
+        ConditionEntry("noise", "rain", "noise_class", "balanced_accuracy", nan, nan, nan, 20),
+    ]
+    assert condition_table(rows, "snr") == [
+        "| target | metric | below 0 dB | from 0 dB |",
+        "|---|---|---|---|",
+        "| F0 | R² | 0.600 [0.500, 0.700] | 0.900 [0.800, 0.950] |",
+        "| voice activity | balanced accuracy | - | 0.910 [0.900, 0.920] |",
+        "",
+    ]
+    assert condition_table(rows, "noise")[2:] == [""], "one class alone has no balanced accuracy"
+    assert condition_table([], "snr") == []
 
 
 def test_the_command_prints_what_a_folder_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

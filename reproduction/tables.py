@@ -15,6 +15,7 @@ HEADLINE = (
     "noise_class/utterance_accuracy",
     f"{KNOWN_NOISE}/utterance_accuracy",
     "snr_db/r2",
+    "mean_snr_db/r2",
     "f0_hz/r2",
 )
 SCORES = (

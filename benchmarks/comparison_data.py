@@ -15,7 +15,7 @@ from datamodules.targets import Labels, Pitch, VoiceActivity
 from networks.framing import FrameGrid
 from probes.features import frame_targets
 from probing.mixtures import MixtureCounts, Part, study_loaders
-from probing.network import build
+from probing.network import build, merged
 from streaming.enhancer import StreamingEnhancer
 
 Waveform = NDArray[np.float32]
@@ -68,7 +68,7 @@ def read_mixtures(
     Raises:
         ValueError: if a value cannot be used, or the corpus cannot.
     """
-    module, data = build(config, [] if root is None else ["--data.root", str(root)])
+    module, data = build(merged(config, [] if root is None else ["--data.root", str(root)]))
     del module  # its weights are random
     data.targets = [target for target in data.targets if isinstance(target, (VoiceActivity, Pitch, Labels))]
     for target in data.targets:

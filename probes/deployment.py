@@ -29,7 +29,7 @@ VERSION = 1
 LARGEST_OUTPUT, LARGEST_OCTAVES = 1e15, 50.0
 LONGEST_AVERAGE_S = 3600.0
 METADATA = ("kind", "unit", "transform", "classes", "threshold")
-LATER = ("averaged_s",)  # written since 0.3.0; files without it have the default
+LATER = ("averaged_s",)  # files of 0.1.0 are without it and have the default
 
 
 class ProbeFileError(ValueError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,31 +58,29 @@ def merged(config: Path, arguments: Sequence[str]) -> dict[str, Any]:
             raise ConfigError(f"{config}: {error}") from error
 
 
-def fingerprint(checkpoint: Path, config: Path, arguments: Sequence[str]) -> str:
-    """Return the fingerprint of the network that a checkpoint holds under these settings.
+def fingerprint(checkpoint: Path, settings: Mapping[str, Any]) -> str:
+    """Return the fingerprint of the network that a checkpoint holds under the settings of :func:`merged`.
 
     Raises:
-        ConfigError: if a value is refused.
         NetworkFileError: if the checkpoint does not fit them.
     """
     with tempfile.TemporaryDirectory() as folder:
-        settings = Path(folder) / config.name
-        settings.write_text(yaml.safe_dump(merged(config, arguments)))
-        return read_checkpoint(checkpoint, settings).fingerprint
+        config = Path(folder) / "config.yaml"
+        config.write_text(yaml.safe_dump(dict(settings)))
+        return read_checkpoint(checkpoint, config).fingerprint
 
 
-def build(config: Path, arguments: Sequence[str]) -> tuple[EnhancementModule, EnhancementDataModule]:
-    """Build network and data, with random weights that depend on the seed of the configuration.
+def build(settings: Mapping[str, Any]) -> tuple[EnhancementModule, EnhancementDataModule]:
+    """Build network and data, with random weights that depend on the seed of the settings.
 
     Args:
-        config: as in :func:`merged`.
-        arguments: as in :func:`merged`.
+        settings: of :func:`merged`.
 
     Raises:
         ConfigError: if a value is refused.
     """
-    settings = merged(config, arguments)
-    settings["trainer"] |= {"logger": False, "callbacks": None}  # nothing is trained or logged
+    # nothing is trained or logged
+    settings = {**settings, "trainer": settings["trainer"] | {"logger": False, "callbacks": None}}
     with warnings.catch_warnings():
         # Lightning warns where the process has arguments of its own; these are of another command.
         warnings.filterwarnings("ignore", message="LightningCLI's args parameter")

@@ -18,7 +18,7 @@ from probing.collection import KNOWN_FEATURES, Collected, collect
 from probing.data import StudyData
 from probing.features import FEATURE_SETS, MASKS, FeatureExtractor, untrained_twin
 from probing.mixtures import Part, study_loaders
-from probing.network import build, config_of, fingerprint, load_weights
+from probing.network import build, config_of, fingerprint, load_weights, merged
 from probing.outcome import Outcome, Study
 from probing.sections.registry import BUILT_ON, COMPARING, SECTIONS
 from probing.settings import StudySettings
@@ -101,7 +101,8 @@ class StudyRun:
     def study(self) -> Study:
         """The network, and features and targets of all mixtures."""
         settings = self.request.settings
-        module, data = build(self.config, self.request.arguments)
+        trained_with = merged(self.config, self.request.arguments)
+        module, data = build(trained_with)
         if not module.network.gated:
             raise CheckpointError("model.network.gated is false: a dense network has no masks to probe")
         untrained = copy.deepcopy(module.network)
@@ -119,7 +120,7 @@ class StudyRun:
             module,
             StudyData(settings, collected, data.grid, data.corpus.categories, len(network.blocks), network.channels),
             self.request.out,
-            self._provenance(),
+            self._provenance(fingerprint(self.request.checkpoint, trained_with)),
         )
 
     def _collect(self, loaders: Any, extract: FeatureExtractor) -> dict[Part, Collected]:
@@ -135,11 +136,11 @@ class StudyRun:
                 collected[part] = collect(part, loader, extract, wanted, settings.frame_stride, signals, bar.update)
         return collected
 
-    def _provenance(self) -> dict[str, str]:
+    def _provenance(self, network: str) -> dict[str, str]:
         return {
             "checkpoint": last_parts(self.identity.checkpoint, 4),
             "sha256": self.identity.sha256,
-            "network": fingerprint(self.request.checkpoint, self.config, self.request.arguments),
+            "network": network,
             "config": last_parts(self.identity.config, 4),
             "arguments": " ".join(map(without_place, self.identity.arguments)),
             "split": self.request.settings.split,

@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 import yaml
 
+from checkpoints.network_file import NetworkFileError
+from checkpoints.training import read_checkpoint
 from commands.main import main
 from datamodules.rating.measures import unavailable
 from lightning_modules import enhancement_cli
 from probes.deployment import ProbeBank
+from probing.network import fingerprint, merged
 from probing.sections import registry
 
 pytestmark = pytest.mark.slow
@@ -174,3 +177,16 @@ def test_what_is_wrong_is_named(
     assert probe(folder, str(tmp_path / "new"), *given) == 1
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "new" / "report.html").exists()
+
+
+def test_what_stands_behind_the_dashes_reaches_the_fingerprint(folder: Path) -> None:
+    run = folder / "run" / "version_0"
+    checkpoint = run / "checkpoints" / "last.ckpt"
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    settings["model"]["network"]["init_args"]["channels"] = 12
+    (folder / "base.yaml").write_text(yaml.safe_dump(settings))
+    (folder / "experiment.yaml").write_text("model: {network: {init_args: {channels: 8}}}\n")
+    found = fingerprint(checkpoint, merged(folder / "base.yaml", ["--config", str(folder / "experiment.yaml")]))
+    assert found == read_checkpoint(checkpoint).fingerprint
+    with pytest.raises(NetworkFileError, match=r"does not fit"):
+        fingerprint(checkpoint, merged(folder / "base.yaml", []))

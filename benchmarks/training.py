@@ -42,6 +42,7 @@ GATES: dict[str, dict[str, Any]] = {
     "context depthwise, 4 frames": {"gate": GateSettings(context="depthwise")},
     "context leaky, 4 frames": {"gate": GateSettings(context="leaky")},
     "hysteresis 0.5": {"gate": GateSettings(hysteresis=0.5)},
+    "skip magnitude": {"gate": GateSettings(skip="magnitude")},
     "static": {"gate": GateSettings(decision="static")},
     "random": {"gate": GateSettings(decision="random")},
 }

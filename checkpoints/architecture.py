@@ -13,7 +13,7 @@ from networks.gate_settings import GateSettings
 LARGEST_DILATION = 4096
 # Settings of gates that earlier versions did not have: their files mean the default, which is not written either, so
 # that fingerprints of networks stay what they were.
-LATER = ("idle",)
+LATER = ("idle", "skip")
 Shapes = dict[str, tuple[int, ...]]
 Settings = TypeVar("Settings")
 
@@ -106,6 +106,10 @@ class Architecture:
             shapes |= _pointwise(f"{name}.stem.squeeze", self.residual_channels, self.gate.width)
             if self.gate.normalize:
                 shapes |= _statistics(f"{name}.stem.norm", self.residual_channels)
+            if self.gate.skip == "magnitude":
+                shapes[f"{name}.stem.magnitude_squeeze.weight"] = (self.gate.width, self.num_frequencies, 1)
+                if self.gate.normalize:
+                    shapes |= _statistics(f"{name}.stem.magnitude_norm", self.num_frequencies)
             if self.gate.context == "depthwise":
                 shapes[f"{name}.stem.context.conv.weight"] = (self.gate.width, 1, self.gate.context_frames)
         if self.gate.normalize:

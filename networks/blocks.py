@@ -36,30 +36,36 @@ class PrunedBlock(nn.Module):
         self.depthwise_norm = nn.BatchNorm1d(channels)
         self.project = nn.Conv1d(channels, residual_channels, 1, bias=False)
 
-    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> tuple[Tensor, GateOutput | None]:
+    def forward(
+        self, residual: Tensor, shared_hidden: Tensor | None = None, magnitude: Tensor | None = None
+    ) -> tuple[Tensor, GateOutput | None]:
         """Process one block.
 
         Args:
             residual: shape (batch, residual channel, frame).
             shared_hidden: hidden units of an earlier gate, shape (batch, width, frame), for a gate without its own.
+            magnitude: what the network reads, shape (batch, frequency, frame), for a gate that reads it too.
 
         Returns:
             The new residual of the same shape, and what the gate decided; None for a dense block.
         """
-        hidden, decision = self.masked_hidden(residual, shared_hidden)
+        hidden, decision = self.masked_hidden(residual, shared_hidden, magnitude)
         return residual + self.project(hidden), decision
 
-    def masked_hidden(self, residual: Tensor, shared_hidden: Tensor | None = None) -> tuple[Tensor, GateOutput | None]:
+    def masked_hidden(
+        self, residual: Tensor, shared_hidden: Tensor | None = None, magnitude: Tensor | None = None
+    ) -> tuple[Tensor, GateOutput | None]:
         """Compute what the last pointwise layer reads, 0 in inactive channels.
 
         Args:
             residual: as in :meth:`forward`.
             shared_hidden: as in :meth:`forward`.
+            magnitude: as in :meth:`forward`.
 
         Returns:
             Shape (batch, channel, frame), and what the gate decided.
         """
-        decision = None if self.gate is None else self.gate(residual, shared_hidden)
+        decision = None if self.gate is None else self.gate(residual, shared_hidden, magnitude)
         hidden = torch.relu(self.expand_norm(self.expand(residual)))
         if self.gate is not None and decision is not None:
             holds = self.gate.settings.idle == "hold"

@@ -33,7 +33,9 @@ class StaticGate(Gate):
         """Return the normal quantile, at the start true of raw logits too."""
         return NormalDist().inv_cdf(1.0 - target_utilization)
 
-    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> GateOutput:
+    def forward(
+        self, residual: Tensor, shared_hidden: Tensor | None = None, magnitude: Tensor | None = None
+    ) -> GateOutput:
         """Return the same decision for all frames of (batch, residual channel, frame)."""
         logit: Tensor = self.channel_logit
         if self.settings.normalize:
@@ -64,7 +66,9 @@ class RandomGate(Gate):
         """Return the quantile of the uniform distribution."""
         return 1.0 - target_utilization
 
-    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> GateOutput:
+    def forward(
+        self, residual: Tensor, shared_hidden: Tensor | None = None, magnitude: Tensor | None = None
+    ) -> GateOutput:
         """Return decisions for the frames of (batch, residual channel, frame)."""
         batch, frames = residual.shape[0], residual.shape[-1]
         if self.training:

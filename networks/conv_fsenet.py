@@ -105,7 +105,9 @@ class ConvFSENet(nn.Module):
         for index, dilation in enumerate(list(dilations) * stacks):
             shared_by = {"block": 1, "stack": len(dilations), "network": stacks * len(dilations)}[gate.stem_scope]
             owns_stem = index % shared_by == 0
-            decider = _make_gate(residual_channels, channels, gate, index, owns_stem) if gated else None
+            decider = None
+            if gated:
+                decider = _make_gate((residual_channels, channels, num_frequencies), gate, index, owns_stem)
             blocks.append(PrunedBlock(residual_channels, channels, kernel_size, dilation, decider))
         self.blocks = nn.ModuleList(blocks)
         self.backend = nn.Conv1d(residual_channels, num_frequencies, 1)
@@ -152,7 +154,7 @@ class ConvFSENet(nn.Module):
         masks = []
         hidden: Tensor | None = None
         for block in self.blocks:
-            residual, decision = block(residual, hidden)
+            residual, decision = block(residual, hidden, magnitude)
             if decision is None:
                 masks.append(residual.new_ones(()).expand(residual.shape[0], self.channels, residual.shape[-1]))
             else:
@@ -193,11 +195,12 @@ class ConvFSENet(nn.Module):
         """
         if not self.gated:
             raise ValueError("network.gated is false: a dense network has no gates to trace")
-        frontend = residual = torch.relu(self.frontend(self.compressed_magnitude(spectrum)))
+        magnitude = self.compressed_magnitude(spectrum)
+        frontend = residual = torch.relu(self.frontend(magnitude))
         logits, activations, masks = [], [], []
         shared: Tensor | None = None
         for block in cast(list[PrunedBlock], self.blocks):
-            hidden, decision = block.masked_hidden(residual, shared)
+            hidden, decision = block.masked_hidden(residual, shared, magnitude)
             assert decision is not None, "every block of a gated network has a gate"
             residual = residual + block.project(hidden)
             shared = decision.hidden
@@ -207,10 +210,18 @@ class ConvFSENet(nn.Module):
         return Trace(frontend, torch.stack(logits, 1), torch.stack(activations, 1), torch.stack(masks, 1))
 
 
-def _make_gate(in_channels: int, channels: int, settings: GateSettings, block: int, owns_stem: bool) -> Gate:
-    """Build the gate of a block; ``block`` counts from 0 and gives random gates their own masks."""
+def _make_gate(sizes: tuple[int, int, int], settings: GateSettings, block: int, owns_stem: bool) -> Gate:
+    """Build the gate of a block.
+
+    Args:
+        sizes: channels R and C, and bins F.
+        settings: of the gates.
+        block: from 0; gives random gates their own masks.
+        owns_stem: whether the gate has a first layer of its own.
+    """
+    in_channels, channels, num_frequencies = sizes
     if settings.decision == "static":
         return StaticGate(channels, settings)
     if settings.decision == "random":
         return RandomGate(channels, settings, seed=block)
-    return ChannelGate(in_channels, channels, settings, owns_stem)
+    return ChannelGate(in_channels, channels, settings, owns_stem, num_frequencies)

@@ -12,6 +12,7 @@ Decision = Literal["frame", "static", "random"]
 StemScope = Literal["block", "stack", "network"]
 Context = Literal["none", "depthwise", "leaky"]
 Idle = Literal["zero", "hold"]
+Skip = Literal["none", "magnitude"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class GateSettings:
         hysteresis: distance between the logits at which a channel switches on and off; 0 has one threshold.
         idle: what the depthwise filter of a block reads of frames in which a channel is off: ``zero``, or ``hold``,
             what the channel was when it was last on.
+        skip: what the first layer of every gate reads beside the input of its block: ``none``, or ``magnitude``, the
+            compressed magnitudes that the network reads.
 
     Raises:
         ValueError: if a value is out of range.
@@ -49,6 +52,7 @@ class GateSettings:
     context_frames: int = 4
     hysteresis: float = 0.0
     idle: Idle = "zero"
+    skip: Skip = "none"
 
     def __post_init__(self) -> None:
         """Check the values."""
@@ -58,6 +62,7 @@ class GateSettings:
             "stem_scope": StemScope,
             "context": Context,
             "idle": Idle,
+            "skip": Skip,
         }
         for name, allowed in choices.items():
             if getattr(self, name) not in get_args(allowed):

@@ -86,18 +86,25 @@ class Gate(nn.Module, ABC):
 class GateStem(nn.Module):
     """First layer of a gate: norm, pointwise R -> width, memory of past frames, ReLU.
 
-    Causal, no look-ahead. Without context it keeps no state when streaming.
+    With ``skip: magnitude`` the compressed magnitudes, normalised by themselves, are added through a pointwise layer
+    F -> width. Causal, no look-ahead. Without context it keeps no state when streaming.
 
     Args:
         in_channels: channels R of its input.
         settings: of the gates.
+        num_frequencies: bins F of the magnitudes, where they are read.
     """
 
-    def __init__(self, in_channels: int, settings: GateSettings) -> None:
+    def __init__(self, in_channels: int, settings: GateSettings, num_frequencies: int = 0) -> None:
         super().__init__()
         width, frames = settings.width, settings.context_frames
-        self.norm = nn.BatchNorm1d(in_channels, affine=False) if settings.normalize else nn.Identity()
+        self.norm = _norm(in_channels, settings)
         self.squeeze = nn.Conv1d(in_channels, width, 1)
+        self.magnitude_norm: nn.Module | None = None
+        self.magnitude_squeeze: nn.Conv1d | None = None
+        if settings.skip == "magnitude":
+            self.magnitude_norm = _norm(num_frequencies, settings)
+            self.magnitude_squeeze = nn.Conv1d(num_frequencies, width, 1, bias=False)
         self.context: nn.Module = nn.Identity()
         if settings.context == "depthwise":
             self.context = CausalDepthwise(width, frames, dilation=1)
@@ -105,9 +112,27 @@ class GateStem(nn.Module):
             self.context = LeakyAverage(frames)
         self.context_macs = {"none": 0, "depthwise": frames * width, "leaky": width}[settings.context]
 
-    def forward(self, residual: Tensor) -> Tensor:
-        """Map (batch, residual channel, frame) to (batch, width, frame)."""
-        return torch.relu(self.context(self.squeeze(self.norm(residual))))
+    @property
+    def macs_per_frame(self) -> int:
+        """Multiply-accumulates of a frame, norms folded into the layers."""
+        layers = [layer for layer in (self.squeeze, self.magnitude_squeeze) if layer is not None]
+        return sum(layer.weight.numel() for layer in layers) + self.context_macs
+
+    def forward(self, residual: Tensor, magnitude: Tensor | None = None) -> Tensor:
+        """Compute the hidden units of a gate.
+
+        Args:
+            residual: shape (batch, residual channel, frame).
+            magnitude: compressed, shape (batch, frequency, frame); needed with ``skip: magnitude``, else unused.
+
+        Returns:
+            Shape (batch, width, frame).
+        """
+        squeezed = self.squeeze(self.norm(residual))
+        if self.magnitude_norm is not None and self.magnitude_squeeze is not None:
+            assert magnitude is not None, "a gate that reads magnitudes needs them"
+            squeezed = squeezed + self.magnitude_squeeze(self.magnitude_norm(magnitude))
+        return torch.relu(self.context(squeezed))
 
 
 class ChannelGate(Gate):
@@ -124,13 +149,21 @@ class ChannelGate(Gate):
         gated_channels: channels C that are switched.
         settings: of the gates.
         owns_stem: False takes the hidden units of another block's gate.
+        num_frequencies: bins F of the magnitudes, for gates that read them too.
     """
 
-    def __init__(self, in_channels: int, gated_channels: int, settings: GateSettings, owns_stem: bool = True) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        gated_channels: int,
+        settings: GateSettings,
+        owns_stem: bool = True,
+        num_frequencies: int = 0,
+    ) -> None:
         super().__init__(settings)
-        self.stem = GateStem(in_channels, settings) if owns_stem else None
+        self.stem = GateStem(in_channels, settings, num_frequencies) if owns_stem else None
         self.expand = nn.Conv1d(settings.width, gated_channels, 1)
-        self.logit_norm = nn.BatchNorm1d(gated_channels, affine=False) if settings.normalize else nn.Identity()
+        self.logit_norm = _norm(gated_channels, settings)
         self.shift = nn.Parameter(torch.zeros(1))
 
     def threshold_for(self, target_utilization: float) -> float:
@@ -148,8 +181,7 @@ class ChannelGate(Gate):
     @property
     def macs_per_frame(self) -> int:
         """Multiply-accumulates of the decision, norms folded into the layers."""
-        stem = 0 if self.stem is None else self.stem.squeeze.weight.numel() + self.stem.context_macs
-        return stem + self.expand.weight.numel()
+        return (0 if self.stem is None else self.stem.macs_per_frame) + self.expand.weight.numel()
 
     @property
     def weights_per_frame(self) -> int:
@@ -159,16 +191,24 @@ class ChannelGate(Gate):
             stem = sum(parameter.numel() for parameter in self.stem.parameters())
         return stem + self.expand.weight.numel() + self.expand.out_channels
 
-    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> GateOutput:
+    def forward(
+        self, residual: Tensor, shared_hidden: Tensor | None = None, magnitude: Tensor | None = None
+    ) -> GateOutput:
         """Decide from the block's input, or from hidden units that another block computed.
 
         Args:
             residual: shape (batch, residual channel, frame).
             shared_hidden: shape (batch, width, frame); needed by a gate without a stem, unused by one with it.
+            magnitude: compressed, shape (batch, frequency, frame); needed with ``skip: magnitude``, else unused.
         """
-        hidden = shared_hidden if self.stem is None else self.stem(residual)
+        hidden = shared_hidden if self.stem is None else self.stem(residual, magnitude)
         assert hidden is not None, "a gate without a stem needs the hidden units of another"
         gate_logit = self.logit_norm(self.expand(hidden))
         if self.training and self.settings.surrogate == "gumbel":
             gate_logit = add_logistic_noise(gate_logit, self.temperature, keep_variance=self.settings.normalize)
         return self.decide(gate_logit + self.shift, hidden)
+
+
+def _norm(channels: int, settings: GateSettings) -> nn.Module:
+    """Return what normalises channels over batch and frames, if gates are to be normalised."""
+    return nn.BatchNorm1d(channels, affine=False) if settings.normalize else nn.Identity()

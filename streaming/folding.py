@@ -132,9 +132,16 @@ def _static_logits(tensors: _Tensors, settings: GateSettings) -> Double:
 
 def _fold_stem(tensors: _Tensors, settings: GateSettings) -> FoldedStem:
     normed, weight = tensors.norm("norm"), tensors["squeeze.weight"][:, :, 0]
+    bias = tensors["squeeze.bias"] + (weight * normed.offset).sum(axis=1)
+    magnitude_weight = None
+    if settings.skip == "magnitude":
+        of_magnitude, unfolded = tensors.norm("magnitude_norm"), tensors["magnitude_squeeze.weight"][:, :, 0]
+        bias += (unfolded * of_magnitude.offset).sum(axis=1)
+        magnitude_weight = _single(unfolded * of_magnitude.scale)
     return FoldedStem(
         weight=_single(weight * normed.scale),
-        bias=_single(tensors["squeeze.bias"] + (weight * normed.offset).sum(axis=1)),
+        bias=_single(bias),
+        magnitude_weight=magnitude_weight,
         filter=_single(tensors["context.conv.weight"][:, 0]) if settings.context == "depthwise" else None,
         retention=1.0 - 1.0 / settings.context_frames if settings.context == "leaky" else None,
     )

@@ -14,17 +14,19 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FoldedStem:
-    """First layer of a gate; ``hidden = relu(memory(weight @ residual + bias))``.
+    """First layer of a gate; ``hidden = relu(memory(weight @ residual + magnitude_weight @ magnitude + bias))``.
 
     Attributes:
         weight: shape (width, residual channel).
         bias: shape (width,).
+        magnitude_weight: of the compressed magnitudes, shape (width, frequency); None reads none.
         filter: taps of a causal depthwise memory, shape (width, tap), the last one for the current frame; or None.
         retention: of a leaky average ``y[t] = retention * y[t-1] + (1 - retention) * x[t]`` from zero; or None.
     """
 
     weight: Array
     bias: Array
+    magnitude_weight: Array | None = None
     filter: Array | None = None
     retention: float | None = None
 

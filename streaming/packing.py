@@ -207,9 +207,12 @@ def _add_gate(weights: _Weights, plan: Integers, fields: Integers, gate: FoldedG
     channels, width = gate.weight.shape
     hidden, room = padded(width), int(plan[at.PADDED_CHANNELS])
     fields[at.GATE], fields[at.WIDTH], fields[at.STEM] = at.FRAME, hidden, -1
+    fields[at.SKIP] = -1
     if gate.stem is not None:
         fields[at.STEM] = weights.add(gate.stem.weight, (hidden, int(plan[at.RESIDUAL])))
         fields[at.STEM_BIAS] = weights.add(gate.stem.bias, (hidden,))
+        if gate.stem.magnitude_weight is not None:
+            fields[at.SKIP] = weights.add(gate.stem.magnitude_weight, (hidden, int(plan[at.PADDED_FREQUENCIES])))
         if gate.stem.filter is not None:
             taps = gate.stem.filter.shape[1]
             fields[at.MEMORY], fields[at.MEMORY_TAPS], fields[at.MEMORY_STATE] = at.FILTER, taps, state

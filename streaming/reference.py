@@ -57,7 +57,7 @@ def estimate(network: FoldedNetwork, magnitude: Single) -> tuple[Single, Masks]:
     hidden: Single | None = None
     masks = []
     for block in network.blocks:
-        mask, hidden = _decide(block.gate, residual, hidden, network.channels)
+        mask, hidden = _decide(block.gate, residual, magnitude, hidden, network.channels)
         masks.append(mask)
         residual = _block(block, residual, mask)
     logit = residual @ network.backend_weight.T + network.backend_bias
@@ -84,7 +84,9 @@ def _filtered(frames: Single, weight: Single, dilation: int) -> Single:
     return filtered
 
 
-def _decide(gate: Gate | None, residual: Single, hidden: Single | None, channels: int) -> tuple[Masks, Single | None]:
+def _decide(
+    gate: Gate | None, residual: Single, magnitude: Single, hidden: Single | None, channels: int
+) -> tuple[Masks, Single | None]:
     """Return masks of shape (frame, channel), and the hidden units of the gate or those that were given."""
     shape = len(residual), channels
     if gate is None:
@@ -94,7 +96,10 @@ def _decide(gate: Gate | None, residual: Single, hidden: Single | None, channels
     if isinstance(gate, RandomMasks):
         return hashed_uniform(gate.seed, *shape) > np.float32(gate.threshold), hidden
     if gate.stem is not None:
-        hidden = np.maximum(_remembered(gate.stem, residual @ gate.stem.weight.T + gate.stem.bias), 0)
+        squeezed = residual @ gate.stem.weight.T + gate.stem.bias
+        if gate.stem.magnitude_weight is not None:
+            squeezed += magnitude @ gate.stem.magnitude_weight.T
+        hidden = np.maximum(_remembered(gate.stem, squeezed), 0)
     assert hidden is not None, "the first gate of those that share hidden units has them"
     return _compared(gate, hidden @ gate.weight.T + gate.bias), hidden
 

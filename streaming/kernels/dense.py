@@ -38,6 +38,28 @@ def multiply(
 
 
 @njit(**OPTIONS)
+def add_product(
+    weights: Any,
+    start: int,
+    rows: int,
+    length: int,
+    x: Any,
+    x_start: int,
+    y: Any,
+    y_start: int,
+    starts: Any,
+    sums: Any,
+) -> None:
+    """``y += W x``: as :func:`multiply`."""
+    for first in range(0, rows, ROWS):
+        for row in range(ROWS):
+            starts[row] = start + (first + row) * length
+        multiply_rows(weights, starts, x, x_start, length, sums)
+        for row in range(ROWS):
+            y[y_start + first + row] += sums[row]
+
+
+@njit(**OPTIONS)
 def multiply_transposed(
     weights: Any,
     start: int,

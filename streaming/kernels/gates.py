@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from streaming.kernels.dense import OPTIONS, multiply, multiply_transposed, rectify
+from streaming.kernels.dense import OPTIONS, add_product, multiply, multiply_transposed, rectify
 from streaming.kernels.layout import (
     AVERAGE,
     CHANNELS,
@@ -26,9 +26,11 @@ from streaming.kernels.layout import (
     MEMORY_WEIGHT,
     NO_MEMORY,
     PADDED_CHANNELS,
+    PADDED_FREQUENCIES,
     RANDOM,
     RESIDUAL,
     SEED,
+    SKIP,
     STEM,
     STEM_BIAS,
     THRESHOLD,
@@ -124,6 +126,8 @@ def decide(
     frame: int,
     residual: Any,
     position: int,
+    magnitudes: Any,
+    bin_start: int,
     hidden: Any,
     hidden_start: int,
     logits: Any,
@@ -142,6 +146,8 @@ def decide(
         frame: number of the frame.
         residual: input of the block from ``position`` on.
         position: see there.
+        magnitudes: compressed, those of the frame from ``bin_start`` on.
+        bin_start: see there.
         hidden: hidden units of the gate from ``hidden_start`` on, written by a gate with a stem and read by others.
         hidden_start: see there.
         logits: scratch, at least (padded channel,).
@@ -176,6 +182,19 @@ def decide(
             starts,
             sums,
         )
+        if block[SKIP] >= 0:
+            add_product(
+                weights,
+                block[SKIP],
+                width,
+                plan[PADDED_FREQUENCIES],
+                magnitudes,
+                bin_start,
+                hidden,
+                hidden_start,
+                starts,
+                sums,
+            )
         if block[MEMORY] != NO_MEMORY:
             remember(block, weights, state, hidden, hidden_start, frame)
         rectify(hidden, hidden_start, width)

@@ -63,6 +63,7 @@ NO_MEMORY, FILTER, AVERAGE = range(3)
     GATE,  # kind
     STEM,  # rows (hidden unit, residual channel), or -1 for the hidden units of the block before
     STEM_BIAS,
+    SKIP,  # rows (hidden unit, padded frequency), or -1 for a first layer that reads no magnitudes
     WIDTH,  # hidden units, padded
     MEMORY,  # kind
     MEMORY_WEIGHT,  # filter: (tap, hidden unit); average: its retention
@@ -77,7 +78,7 @@ NO_MEMORY, FILTER, AVERAGE = range(3)
     SEED,  # of random channels
     THRESHOLD,  # of random channels
     BLOCK_FIELDS,
-) = range(22)
+) = range(23)
 
 # The record of a channel: its row of the first pointwise layer (residual channel), its column of the last one (residual
 # channel), its weights in every output of the probes (output), the bias of the row, the bias of the filter, the taps.

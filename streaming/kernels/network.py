@@ -93,8 +93,8 @@ def estimate(
                 count = list_forced(forced, t, b, channels, listed)
             else:
                 count = decide(
-                    plan, block, weights, fixed, state, frame + t, residual, t * length, hidden, t * width, logits,
-                    listed, starts, sums,
+                    plan, block, weights, fixed, state, frame + t, residual, t * length, magnitudes, t * bins, hidden,
+                    t * width, logits, listed, starts, sums,
                 )  # fmt: skip
             utilization[t] += np.float32(count) / total
             if masks.size:

@@ -66,7 +66,8 @@ class GateGraph:
 
         Args:
             block: its number; blocks come in order.
-            residual: its input, shape (1, residual channel).
+            residual: its input, shape (1, residual channel). Gates that read magnitudes take ``magnitude``, the input
+                of the graph.
 
         Returns:
             Mask, bool, shape (1, channel); None if the same channels are computed in every frame.
@@ -109,6 +110,8 @@ class GateGraph:
 
     def _stem(self, stem: FoldedStem, residual: str, name: str) -> str:
         squeezed = self.builder.affine(residual, stem.weight, stem.bias, name=f"{name}_squeeze")
+        if stem.magnitude_weight is not None:
+            squeezed = self.builder.affine("magnitude", stem.magnitude_weight, squeezed, name=f"{name}_skip")
         if stem.filter is not None and stem.filter.shape[1] > 1:
             rows = self.builder.add("Concat", [self._past.pop(0), squeezed], axis=0)
             weighted = self.builder.add("Mul", [rows, self.builder.constant(stem.filter.T)])

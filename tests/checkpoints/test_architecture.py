@@ -18,6 +18,8 @@ GATES = [
     GateSettings(stem_scope="stack", width=3),
     GateSettings(stem_scope="network", context="depthwise", context_frames=5),
     GateSettings(context="leaky", context_frames=5, hysteresis=0.5),
+    GateSettings(skip="magnitude"),
+    GateSettings(skip="magnitude", normalize=False, stem_scope="network"),
     GateSettings(decision="static"),
     GateSettings(decision="static", normalize=False),
     GateSettings(decision="random"),
@@ -76,8 +78,8 @@ def test_missing_values_are_refused_or_default() -> None:
 
 def test_settings_of_earlier_versions_are_complete_and_written_as_they_were() -> None:
     plain = Architecture().to_plain()
-    assert "idle" not in plain["gate"]
-    assert Architecture.from_plain(plain).gate.idle == "zero"
-    held = Architecture(gate=GateSettings(idle="hold"))
-    assert held.to_plain()["gate"]["idle"] == "hold"
-    assert Architecture.from_plain(held.to_plain()) == held
+    assert "idle" not in plain["gate"] and "skip" not in plain["gate"]
+    assert Architecture.from_plain(plain).gate == GateSettings()
+    later = Architecture(gate=GateSettings(idle="hold", skip="magnitude"))
+    assert later.to_plain()["gate"]["idle"] == "hold" and later.to_plain()["gate"]["skip"] == "magnitude"
+    assert Architecture.from_plain(later.to_plain()) == later

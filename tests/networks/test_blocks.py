@@ -22,7 +22,9 @@ class FixedGate(ChannelGate):
         super().__init__(RESIDUAL, CHANNELS, GateSettings(width=1))
         self.channel_mask = channel_mask
 
-    def forward(self, residual: Tensor, shared_hidden: Tensor | None = None) -> GateOutput:
+    def forward(
+        self, residual: Tensor, shared_hidden: Tensor | None = None, magnitude: Tensor | None = None
+    ) -> GateOutput:
         return GateOutput(self.channel_mask, self.channel_mask - 0.5, None)
 
 

@@ -26,6 +26,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "leaky": {"context": "leaky"},
     "hysteresis": {"hysteresis": 0.8},
     "hold": {"idle": "hold"},
+    "skip": {"skip": "magnitude"},
+    "raw_skip_of_stack": {"skip": "magnitude", "normalize": False, "stem_scope": "stack"},
     "static": {"decision": "static"},
     "random": {"decision": "random"},
 }

@@ -28,6 +28,7 @@ GATES = {
     "leaky": GateSettings(width=5, context="leaky", context_frames=6, stem_scope="stack"),
     "hysteresis": GateSettings(width=5, hysteresis=0.4, target_utilization=0.5),
     "hold": GateSettings(width=5, idle="hold"),
+    "skip": GateSettings(width=5, skip="magnitude"),
     "all": GateSettings(
         width=5,
         context="depthwise",
@@ -36,6 +37,7 @@ GATES = {
         target_utilization=0.5,
         context_frames=3,
         idle="hold",
+        skip="magnitude",
     ),
     "static": GateSettings(decision="static"),
     "static raw": GateSettings(decision="static", normalize=False, hysteresis=0.4),

@@ -27,6 +27,7 @@ class LearningPoint:
         utterances: number of utterances that could be fitted on.
         score: on all score rows; NaN where undefined.
         low, high: ends of its interval; NaN if not asked for.
+        l2: strength of the penalty that was chosen; NaN without a fit.
     """
 
     task: str
@@ -35,6 +36,7 @@ class LearningPoint:
     score: float
     low: float
     high: float
+    l2: float
 
 
 def nested_utterances(utterances: NDArray[Any], counts: Sequence[int], seed: int = 0) -> list[NDArray[Any]]:
@@ -103,6 +105,9 @@ def learning_curve(
             arrays = task, scored.target, scored.prediction, scored.utterances
             scores = (score_values if task.kind == "value" else score_classes)(*arrays)
             bounds = {} if intervals is None else intervals(*arrays)
+            probe = fitted[task.name].probe
+            l2 = math.nan if probe is None else float(np.ravel(probe.l2_)[0])
             for metric, score in scores.items():
-                points.append(LearningPoint(task.name, metric, count, score, *bounds.get(metric, (math.nan, math.nan))))
+                low, high = bounds.get(metric, (math.nan, math.nan))
+                points.append(LearningPoint(task.name, metric, count, score, low, high, l2))
     return points

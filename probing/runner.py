@@ -127,11 +127,14 @@ class StudyRun:
         settings = self.request.settings
         collected: dict[Part, Collected] = {}
         total = sum(vars(settings.mixtures).values())
-        comparing = any(name in COMPARING and not self.state.done(name) for name in self.state.wanted)
-        sets, known_sets = (FEATURE_SETS, KNOWN_FEATURES) if comparing else ((MASKS,), (MASKS,))
+        sets = {MASKS}
+        for name in self.state.wanted:
+            if name in COMPARING and not self.state.done(name):
+                sets |= set(COMPARING[name](settings))
         with tqdm(total=total, desc="Collecting", unit="mixture", leave=False) as bar:
             for part, loader in loaders.items():
-                wanted = known_sets if part == "known" else sets
+                offered = KNOWN_FEATURES if part == "known" else FEATURE_SETS
+                wanted = tuple(name for name in offered if name in sets)
                 signals = settings.kept_signals if part == "score" else 0
                 collected[part] = collect(part, loader, extract, wanted, settings.frame_stride, signals, bar.update)
         return collected

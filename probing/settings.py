@@ -11,6 +11,7 @@ from jsonargparse import ArgumentError, ArgumentParser
 from checkpoints.yaml_file import read_yaml
 from probes.fitting import FitSettings
 from probes.tasks import ProbeTask
+from probing.features import FEATURE_SETS, MASKS
 from probing.mixtures import MixtureCounts
 
 # Checked at once: a study takes hours, and some of these are first used at its end.
@@ -92,6 +93,7 @@ class StudySettings:
         fit_noise_share: of every training noise recording, from its beginning, that probes are fitted on.
         frame_stride: every how many frames one is used in fits.
         tasks: what is probed.
+        feature_sets: what tasks are probed from, beside each other; the masks are one of them.
         fits: of the linear probes.
         intervals: of scores.
         snr_edges_db: between the bins of the mixture's SNR that are scored alone, in dB, rising.
@@ -121,6 +123,7 @@ class StudySettings:
     fit_noise_share: float = 0.7
     frame_stride: int = 4
     tasks: list[ProbeTask] = field(default_factory=_default_tasks)
+    feature_sets: tuple[str, ...] = FEATURE_SETS
     fits: FitSettings = field(default_factory=lambda: FitSettings(logistic_rows=6000))
     intervals: IntervalSettings = field(default_factory=IntervalSettings)
     snr_edges_db: tuple[float, ...] = (0.0, 5.0, 10.0)
@@ -158,6 +161,10 @@ class StudySettings:
         names = [task.name for task in self.tasks]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"tasks must have distinct names, at least one, got {names}")
+        wrong_sets = [name for name in self.feature_sets if name not in FEATURE_SETS]
+        if wrong_sets or MASKS not in self.feature_sets:
+            expected = f"expected masks, and any of {', '.join(name for name in FEATURE_SETS if name != MASKS)}"
+            raise ValueError(f"feature_sets: {expected}, got {list(self.feature_sets)}")
         for field_name in ("block_tasks", "selection_tasks", "refined_tasks"):
             unknown = [name for name in getattr(self, field_name) if name not in names]
             if unknown:

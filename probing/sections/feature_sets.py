@@ -46,7 +46,8 @@ def score_all(
 def feature_sets(data: StudyData) -> Iterator[tuple[str, dict[str, list[Any]]]]:
     """Probe all sets of features; yields what is being done, and rows by table."""
     settings = data.settings
-    for features, rows in data.collected["score"].rows.items():
+    for features in settings.feature_sets:
+        rows = data.collected["score"].rows[features]
         if features == MASKS:
             fitted = data.mask_fits
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from probing.outcome import Outcome, Section, Study
 from probing.sections.conditions import conditions
@@ -16,10 +16,15 @@ from probing.sections.learning import learning
 from probing.sections.quality import quality
 from probing.sections.refinements import refinements
 from probing.sections.selection import selection
-from probing.sections.speakers import speakers
+from probing.sections.speakers import COMPARED, speakers
+from probing.settings import StudySettings
 
 PROBES_FILE = "probes.safetensors"
-COMPARING = ("scores", "speakers")  # sets of features; the others need the masks alone
+# Sections that compare sets of features, and which; the others need the masks alone.
+COMPARING: Mapping[str, Callable[[StudySettings], tuple[str, ...]]] = {
+    "scores": lambda settings: settings.feature_sets,
+    "speakers": lambda _: COMPARED,
+}
 
 
 def _scores(study: Study, outcome: Outcome) -> None:

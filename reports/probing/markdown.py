@@ -16,6 +16,7 @@ from reports.probing.rows import (
     ConditionEntry,
     EstimatorEntry,
     FewestFeatures,
+    LearningPoint,
     QualityEntry,
     RefinementEntry,
     ScoreEntry,
@@ -129,6 +130,23 @@ def refinement_table(rows: Sequence[RefinementEntry]) -> list[str]:
     return table(["target", "variant", "metric", "score", "latency in ms", "bytes"], lines())
 
 
+def learning_table(rows: Sequence[LearningPoint]) -> list[str]:
+    """Tabulate headline scores and chosen strengths of the penalty, a column for each number of utterances."""
+    counts = sorted({row.utterances for row in rows})
+    found = {(row.task, row.metric, row.utterances): row for row in rows}
+    names = dict.fromkeys((row.task, row.metric) for row in rows if row.metric in SHOWN[0])
+
+    def lines() -> Iterator[list[str]]:
+        for task, metric in names:
+            points = [found.get((task, metric, count)) for count in counts]
+            scores = ["-" if point is None else number(point.score, point.low, point.high) for point in points]
+            yield [task_title(task), metric_title(metric), *scores]
+            strengths = ["-" if point is None or math.isnan(point.l2) else f"{point.l2:g}" for point in points]
+            yield [task_title(task), "strength of the penalty", *strengths]
+
+    return table(["target", "", *(f"{count:,} utterances" for count in counts)], lines())
+
+
 def estimator_table(rows: Sequence[EstimatorEntry]) -> list[str]:
     """Tabulate estimators beside the probes, with processor time per hop."""
 
@@ -179,6 +197,7 @@ def markdown(tables: Mapping[str, list[Any]]) -> list[str]:
         ("By noise class", condition_table(tables.get("conditions", []), "noise")),
         ("Single blocks", block_table(tables.get("scores", []))),
         ("Fewest features", fewest_table(tables.get("fewest", []))),
+        ("More utterances", learning_table(tables.get("learning_curve", []))),
         ("Refined probes", refinement_table(tables.get("refinements", []))),
         ("Dedicated estimators", estimator_table(tables.get("estimators", []))),
         ("Enhancement", quality_table(tables.get("quality", []))),

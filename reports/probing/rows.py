@@ -90,7 +90,7 @@ class Overlap:
 
 @dataclass(frozen=True)
 class LearningPoint:
-    """A score of a probe that was fitted on ``utterances`` utterances."""
+    """A score of a probe that was fitted on ``utterances`` utterances, with a penalty of strength ``l2``."""
 
     task: str
     metric: str
@@ -98,6 +98,7 @@ class LearningPoint:
     score: float
     low: float = NAN
     high: float = NAN
+    l2: float = NAN
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,9 @@ def test_utilization_is_near_its_target_and_gradients_reach_every_parameter(
     torch.manual_seed(0)
     network = ConvFSENet(9, 24, 64, gate=GateSettings(0.3, width=8, **VARIANTS[variant])).double().train()
     enhanced = network(random_spectrum(60, batch=4))
-    if not variant.startswith(("raw", "hysteresis")):  # raw gates have no normal logits; hysteresis favours the side it is on
+    if not variant.startswith(
+        ("raw", "hysteresis")
+    ):  # raw gates have no normal logits; hysteresis favours the side it is on
         assert enhanced.channel_masks.mean().item() == pytest.approx(0.3, abs=0.07)
     enhanced.spectrum.abs().square().sum().backward()
     for name, parameter in network.named_parameters():

@@ -72,6 +72,8 @@ def test_all_utterances_give_the_scores_of_the_suite(points: list[LearningPoint]
             point.metric: point.score for point in points if (point.task, point.utterances) == (result.task.name, 60)
         }
         assert last == pytest.approx(result.scores)
+        strengths = {point.l2 for point in points if (point.task, point.utterances) == (result.task.name, 60)}
+        assert strengths == {result.l2}
 
 
 def test_sets_are_nested_seeded_and_of_whole_utterances() -> None:

@@ -33,6 +33,7 @@ def settings(**changes: Any) -> StudySettings:
         "mixtures": MixtureCounts(fit=60, score=60, known=30),
         "frame_stride": 2,
         "tasks": TASKS,
+        "feature_sets": (MASKS,),
         "fits": FitSettings(logistic_rows=1000),
         "intervals": IntervalSettings(resamples=100, by_speaker=()),
         "block_tasks": ("vad",),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from probes.tasks import ProbeTask
 from probing.settings import StudySettings, read_settings
 
 FILE = Path(__file__).resolve().parents[2] / "configs" / "probing" / "study.yaml"
@@ -25,12 +26,14 @@ def test_the_file_lists_all_defaults() -> None:
     assert set(yaml.safe_load(FILE.read_text())) == set(vars(StudySettings()))
 
 
-@pytest.mark.parametrize("name", ["shipped", "validation"])
+@pytest.mark.parametrize("name", ["amount", "shipped", "trainings", "validation"])
 def test_other_files_change_what_they_say_and_nothing_else(name: str) -> None:
     file = FILE.with_name(f"{name}.yaml")
     changed = yaml.safe_load(file.read_text())
     settings, defaults = plain(read_settings(file)), plain(StudySettings())
     for key, value in changed.items():
+        if key == "tasks":
+            value = [plain(ProbeTask(**task)) for task in value]
         expected = {**defaults[key], **value} if isinstance(value, dict) else value
         assert settings.pop(key) == expected != defaults.pop(key)
     assert settings == defaults
@@ -53,6 +56,8 @@ def test_other_files_change_what_they_say_and_nothing_else(name: str) -> None:
         ({"intervals": {"confidence": 95}}, "intervals.confidence must lie in"),
         ({"intervals": {"by_speaker": ["noise_class"]}}, "'noise_class' is in by_noise and in by_speaker"),
         ({"mixtures": {"fit": 0}}, "mixtures.fit must be positive"),
+        ({"feature_sets": ["masks", "echoes"]}, "feature_sets: expected masks, and any of gate_logits, .* got"),
+        ({"feature_sets": ["log_energy"]}, "feature_sets: expected masks, and any of"),
         ({"block_tasks": ["tilt"]}, "block_tasks: 'tilt' is none of the tasks"),
         ({"tasks": [{"name": "vad", "kind": "binary"}] * 2}, "distinct names"),
         ({"tasks": [{"name": "vad", "kind": "colour"}]}, "kind"),

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.probing.markdown import comparison, condition_table, main, score_table
-from reports.probing.rows import ConditionEntry, FewestFeatures, QualityEntry, ScoreEntry
+from reports.probing.markdown import comparison, condition_table, learning_table, main, score_table
+from reports.probing.rows import ConditionEntry, FewestFeatures, LearningPoint, QualityEntry, ScoreEntry
 from reports.probing.tables import write_table
 
 SCORES = [
@@ -39,6 +39,24 @@ def test_studies_stand_side_by_side() -> None:
     assert lines[0] == "|  |  | plain | joint |"
     assert "| pesq_wb | gain over noisy | - | 0.400 [0.300, 0.500] |" in lines
     assert "| STOI | R² | 0.100 | - |" in lines
+
+
+def test_learning_curves_rise_from_left_to_right() -> None:
+    rows = [
+        LearningPoint("f0_hz", "r2", 1600, 0.7, 0.6, 0.8, 0.03),
+        LearningPoint("f0_hz", "r2", 200, 0.5, 0.4, 0.6, 0.3),
+        LearningPoint("f0_hz", "rmse", 200, 30.0, l2=0.3),
+        LearningPoint("vad", "balanced_accuracy", 200, 0.9),
+    ]
+    assert learning_table(rows) == [
+        "| target |  | 200 utterances | 1,600 utterances |",
+        "|---|---|---|---|",
+        "| F0 | R² | 0.500 [0.400, 0.600] | 0.700 [0.600, 0.800] |",
+        "| F0 | strength of the penalty | 0.3 | 0.03 |",
+        "| voice activity | balanced accuracy | 0.900 | - |",
+        "| voice activity | strength of the penalty | - | - |",
+        "",
+    ]
 
 
 def test_conditions_stand_side_by_side() -> None:

@@ -19,7 +19,7 @@ from reports.probing.tables import TableError, column_types, read_table, read_ta
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "P")), min_size=1, max_size=8)
 BY_TYPE = {str: TEXT, float: st.floats(), int: st.integers(), bool: st.booleans()}
-ROW = LearningPoint("vad", "accuracy", 40, 0.8, 0.75, 0.85)
+ROW = LearningPoint("vad", "accuracy", 40, 0.8, 0.75, 0.85, 0.1)
 
 
 def same(ours: Any, theirs: Any) -> bool:
@@ -70,7 +70,7 @@ def test_columns_are_those_of_the_study() -> None:
         "selection": "task method count metric cv_score score low high",
         "fewest": "task method c_star metric score_at_c_star full_score",
         "overlap": "method task_a task_b count shared jaccard expected_jaccard",
-        "learning_curve": "task metric utterances score low high",
+        "learning_curve": "task metric utterances score low high l2",
         "conditions": "condition value task metric score low high utterances",
         "calibration": "task bin_low bin_high mean_probability share_true count",
         "confusion": "task protocol unit true predicted count",
@@ -110,8 +110,8 @@ def test_a_target_that_some_points_lack_is_unknown(tmp_path: Path) -> None:
     ("old", "new", "expected"),
     [
         ("score,", "other,", "column 'score' is missing"),
-        (",0.75,0.85", "", "row 2: column 'low' is missing, the line ends before it"),
-        ("0.85", "0.85,1", "row 2: 7 cells, expected 6"),
+        (",0.75,0.85,0.1", "", "row 2: column 'low' is missing, the line ends before it"),
+        ("0.85", "0.85,1", "row 2: 8 cells, expected 7"),
         ("0.75", "0.7x", "row 2, column 'low' must be a number or empty, got '0.7x'"),
         ("40", "", "row 2, column 'utterances' must be a whole number, got ''"),
         ("40", "4.5", "row 2, column 'utterances' must be a whole number, got '4.5'"),

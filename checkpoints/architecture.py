@@ -84,6 +84,8 @@ class Architecture:
         """Return the shape of every weight and statistic by its name in the state of a ConvFSENet."""
         inner, outer, bins = self.channels, self.residual_channels, self.num_frequencies
         shapes: Shapes = _pointwise("frontend", bins, outer)
+        if self.gated and self.gate.reads_magnitude and self.gate.normalize:
+            shapes |= _statistics("magnitude_norm", bins)
         for block in range(self.blocks):
             name = f"blocks.{block}"
             if self.gated:
@@ -108,8 +110,6 @@ class Architecture:
                 shapes |= _statistics(f"{name}.stem.norm", self.residual_channels)
             if self.gate.skip == "magnitude":
                 shapes[f"{name}.stem.magnitude_squeeze.weight"] = (self.gate.width, self.num_frequencies, 1)
-                if self.gate.normalize:
-                    shapes |= _statistics(f"{name}.stem.magnitude_norm", self.num_frequencies)
             if self.gate.context == "depthwise":
                 shapes[f"{name}.stem.context.conv.weight"] = (self.gate.width, 1, self.gate.context_frames)
         if self.gate.normalize:

@@ -44,7 +44,7 @@ class PrunedBlock(nn.Module):
         Args:
             residual: shape (batch, residual channel, frame).
             shared_hidden: hidden units of an earlier gate, shape (batch, width, frame), for a gate without its own.
-            magnitude: what the network reads, shape (batch, frequency, frame), for a gate that reads it too.
+            magnitude: normalised, shape (batch, frequency, frame), for a gate that reads it too.
 
         Returns:
             The new residual of the same shape, and what the gate decided; None for a dense block.

@@ -12,7 +12,7 @@ from networks.blocks import PrunedBlock
 from networks.constant_gates import RandomGate, StaticGate
 from networks.framing import MAGNITUDE_FLOOR
 from networks.gate_settings import GateSettings
-from networks.gating import ChannelGate, Gate
+from networks.gating import ChannelGate, Gate, gate_norm
 
 DEFAULT_GATE = GateSettings()
 
@@ -101,6 +101,8 @@ class ConvFSENet(nn.Module):
         self.gate_settings = gate
         self.target_utilization = gate.target_utilization if gated else 1.0
         self.frontend = nn.Conv1d(num_frequencies, residual_channels, 1)
+        # Once for all gates that read magnitudes.
+        self.magnitude_norm = gate_norm(num_frequencies, gate) if gated and gate.reads_magnitude else None
         blocks = []
         for index, dilation in enumerate(list(dilations) * stacks):
             shared_by = {"block": 1, "stack": len(dilations), "network": stacks * len(dilations)}[gate.stem_scope]
@@ -150,17 +152,21 @@ class ConvFSENet(nn.Module):
         Returns:
             Spectral mask of the same shape, in (0, 1), and channel masks of shape (batch, block, channel, frame).
         """
-        residual = torch.relu(self.frontend(magnitude))
+        residual, read = torch.relu(self.frontend(magnitude)), self._read_by_gates(magnitude)
         masks = []
         hidden: Tensor | None = None
         for block in self.blocks:
-            residual, decision = block(residual, hidden, magnitude)
+            residual, decision = block(residual, hidden, read)
             if decision is None:
                 masks.append(residual.new_ones(()).expand(residual.shape[0], self.channels, residual.shape[-1]))
             else:
                 hidden = decision.hidden
                 masks.append(decision.channel_mask)
         return torch.sigmoid(self.backend(residual).float()), torch.stack(masks, dim=1)
+
+    def _read_by_gates(self, magnitude: Tensor) -> Tensor | None:
+        """Normalise magnitudes for the gates; None if these read none."""
+        return None if self.magnitude_norm is None else self.magnitude_norm(magnitude)
 
     def forward(self, spectrum: Tensor) -> Enhanced:
         """Enhance a noisy spectrum.
@@ -197,10 +203,11 @@ class ConvFSENet(nn.Module):
             raise ValueError("network.gated is false: a dense network has no gates to trace")
         magnitude = self.compressed_magnitude(spectrum)
         frontend = residual = torch.relu(self.frontend(magnitude))
+        read = self._read_by_gates(magnitude)
         logits, activations, masks = [], [], []
         shared: Tensor | None = None
         for block in cast(list[PrunedBlock], self.blocks):
-            hidden, decision = block.masked_hidden(residual, shared, magnitude)
+            hidden, decision = block.masked_hidden(residual, shared, read)
             assert decision is not None, "every block of a gated network has a gate"
             residual = residual + block.project(hidden)
             shared = decision.hidden

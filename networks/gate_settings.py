@@ -77,6 +77,11 @@ class GateSettings:
         if self.hysteresis < 0:
             raise ValueError(f"network.gate.hysteresis must not be negative, got {self.hysteresis}")
 
+    @property
+    def reads_magnitude(self) -> bool:
+        """Whether gates read magnitudes: those that decide from the signal, if asked to."""
+        return self.decision == "frame" and self.skip == "magnitude"
+
     def frame_threshold(self, target_utilization: float) -> float:
         """Return the logit above which a channel is on, if gates decide from the signal.
 

@@ -83,11 +83,16 @@ class Gate(nn.Module, ABC):
         return GateOutput(mask, gate_logit, hidden)
 
 
+def gate_norm(channels: int, settings: GateSettings) -> nn.Module:
+    """Return what normalises channels over batch and frames, if gates are to be normalised."""
+    return nn.BatchNorm1d(channels, affine=False) if settings.normalize else nn.Identity()
+
+
 class GateStem(nn.Module):
     """First layer of a gate: norm, pointwise R -> width, memory of past frames, ReLU.
 
-    With ``skip: magnitude`` the compressed magnitudes, normalised by themselves, are added through a pointwise layer
-    F -> width. Causal, no look-ahead. Without context it keeps no state when streaming.
+    With ``skip: magnitude`` the magnitudes come in through a pointwise layer F -> width. Causal, no look-ahead; without
+    context it has no state in a stream.
 
     Args:
         in_channels: channels R of its input.
@@ -98,12 +103,10 @@ class GateStem(nn.Module):
     def __init__(self, in_channels: int, settings: GateSettings, num_frequencies: int = 0) -> None:
         super().__init__()
         width, frames = settings.width, settings.context_frames
-        self.norm = _norm(in_channels, settings)
+        self.norm = gate_norm(in_channels, settings)
         self.squeeze = nn.Conv1d(in_channels, width, 1)
-        self.magnitude_norm: nn.Module | None = None
         self.magnitude_squeeze: nn.Conv1d | None = None
         if settings.skip == "magnitude":
-            self.magnitude_norm = _norm(num_frequencies, settings)
             self.magnitude_squeeze = nn.Conv1d(num_frequencies, width, 1, bias=False)
         self.context: nn.Module = nn.Identity()
         if settings.context == "depthwise":
@@ -123,15 +126,15 @@ class GateStem(nn.Module):
 
         Args:
             residual: shape (batch, residual channel, frame).
-            magnitude: compressed, shape (batch, frequency, frame); needed with ``skip: magnitude``, else unused.
+            magnitude: normalised, shape (batch, frequency, frame); needed with ``skip: magnitude``, else unused.
 
         Returns:
             Shape (batch, width, frame).
         """
         squeezed = self.squeeze(self.norm(residual))
-        if self.magnitude_norm is not None and self.magnitude_squeeze is not None:
+        if self.magnitude_squeeze is not None:
             assert magnitude is not None, "a gate that reads magnitudes needs them"
-            squeezed = squeezed + self.magnitude_squeeze(self.magnitude_norm(magnitude))
+            squeezed = squeezed + self.magnitude_squeeze(magnitude)
         return torch.relu(self.context(squeezed))
 
 
@@ -163,7 +166,7 @@ class ChannelGate(Gate):
         super().__init__(settings)
         self.stem = GateStem(in_channels, settings, num_frequencies) if owns_stem else None
         self.expand = nn.Conv1d(settings.width, gated_channels, 1)
-        self.logit_norm = _norm(gated_channels, settings)
+        self.logit_norm = gate_norm(gated_channels, settings)
         self.shift = nn.Parameter(torch.zeros(1))
 
     def threshold_for(self, target_utilization: float) -> float:
@@ -199,7 +202,7 @@ class ChannelGate(Gate):
         Args:
             residual: shape (batch, residual channel, frame).
             shared_hidden: shape (batch, width, frame); needed by a gate without a stem, unused by one with it.
-            magnitude: compressed, shape (batch, frequency, frame); needed with ``skip: magnitude``, else unused.
+            magnitude: normalised, shape (batch, frequency, frame); needed with ``skip: magnitude``, else unused.
         """
         hidden = shared_hidden if self.stem is None else self.stem(residual, magnitude)
         assert hidden is not None, "a gate without a stem needs the hidden units of another"
@@ -207,8 +210,3 @@ class ChannelGate(Gate):
         if self.training and self.settings.surrogate == "gumbel":
             gate_logit = add_logistic_noise(gate_logit, self.temperature, keep_variance=self.settings.normalize)
         return self.decide(gate_logit + self.shift, hidden)
-
-
-def _norm(channels: int, settings: GateSettings) -> nn.Module:
-    """Return what normalises channels over batch and frames, if gates are to be normalised."""
-    return nn.BatchNorm1d(channels, affine=False) if settings.normalize else nn.Identity()

@@ -79,7 +79,7 @@ def fold(network: StoredNetwork) -> FoldedNetwork:
     return FoldedNetwork(
         frontend_weight=_single(tensors["frontend.weight"][:, :, 0]),
         frontend_bias=_single(tensors["frontend.bias"]),
-        blocks=tuple(_fold_block(tensors.below(f"blocks.{i}"), architecture, i) for i in range(architecture.blocks)),
+        blocks=tuple(_fold_block(tensors, architecture, i) for i in range(architecture.blocks)),
         backend_weight=_single(tensors["backend.weight"][:, :, 0]),
         backend_bias=_single(tensors["backend.bias"]),
         compression=architecture.compression,
@@ -88,7 +88,8 @@ def fold(network: StoredNetwork) -> FoldedNetwork:
     )
 
 
-def _fold_block(tensors: _Tensors, architecture: Architecture, block: int) -> FoldedBlock:
+def _fold_block(network: _Tensors, architecture: Architecture, block: int) -> FoldedBlock:
+    tensors = network.below(f"blocks.{block}")
     expanded, filtered = tensors.norm("expand_norm"), tensors.norm("depthwise_norm")
     return FoldedBlock(
         expand_weight=_single(tensors["expand.weight"][:, :, 0] * expanded.scale[:, None]),
@@ -97,12 +98,13 @@ def _fold_block(tensors: _Tensors, architecture: Architecture, block: int) -> Fo
         depthwise_bias=_single(filtered.offset),
         project_weight=_single(tensors["project.weight"][:, :, 0]),
         dilation=architecture.dilation(block),
-        gate=_fold_gate(tensors.below("gate"), architecture.gate, block) if architecture.gated else None,
+        gate=_fold_gate(network, architecture.gate, block) if architecture.gated else None,
         holds=architecture.gated and architecture.gate.idle == "hold",
     )
 
 
-def _fold_gate(tensors: _Tensors, settings: GateSettings, block: int) -> Gate:
+def _fold_gate(network: _Tensors, settings: GateSettings, block: int) -> Gate:
+    tensors = network.below(f"blocks.{block}.gate")
     threshold = float(tensors["threshold"])
     if settings.decision == "random":
         if settings.hysteresis > 0:
@@ -116,7 +118,7 @@ def _fold_gate(tensors: _Tensors, settings: GateSettings, block: int) -> Gate:
     normed = tensors.norm("logit_norm")
     bias = tensors["expand.bias"] * normed.scale + normed.offset + tensors["shift"]
     return FoldedGate(
-        stem=_fold_stem(tensors.below("stem"), settings) if "stem.squeeze.weight" in tensors else None,
+        stem=_fold_stem(network, tensors.below("stem"), settings) if "stem.squeeze.weight" in tensors else None,
         weight=_single(tensors["expand.weight"][:, :, 0] * normed.scale[:, None]),
         bias=_single(bias - threshold),
         hysteresis=settings.hysteresis,
@@ -130,12 +132,12 @@ def _static_logits(tensors: _Tensors, settings: GateSettings) -> Double:
     return logit + tensors["shift"]
 
 
-def _fold_stem(tensors: _Tensors, settings: GateSettings) -> FoldedStem:
+def _fold_stem(network: _Tensors, tensors: _Tensors, settings: GateSettings) -> FoldedStem:
     normed, weight = tensors.norm("norm"), tensors["squeeze.weight"][:, :, 0]
     bias = tensors["squeeze.bias"] + (weight * normed.offset).sum(axis=1)
     magnitude_weight = None
     if settings.skip == "magnitude":
-        of_magnitude, unfolded = tensors.norm("magnitude_norm"), tensors["magnitude_squeeze.weight"][:, :, 0]
+        of_magnitude, unfolded = network.norm("magnitude_norm"), tensors["magnitude_squeeze.weight"][:, :, 0]
         bias += (unfolded * of_magnitude.offset).sum(axis=1)
         magnitude_weight = _single(unfolded * of_magnitude.scale)
     return FoldedStem(

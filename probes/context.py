@@ -1,4 +1,4 @@
-"""Features of the last few frames beside those of the present one."""
+"""Features of the last few frames beside those of the present one, and answers that may be late."""
 
 from __future__ import annotations
 
@@ -70,6 +70,46 @@ def past_rows(utterances: NDArray[Any], frames: int) -> NDArray[np.int64]:
     return np.maximum(rows[:, None] - np.arange(frames), first[:, None])
 
 
+def later_rows(utterances: NDArray[Any], frames: int) -> NDArray[np.int64]:
+    """Name the row that is some frames later: what is known when an answer may be late.
+
+    Args:
+        utterances: shape (row,).
+        frames: by which the answer is late; at its end an utterance keeps its last frame.
+
+    Returns:
+        Row indices, shape (row,).
+
+    Raises:
+        ValueError: if ``frames`` is negative, or the rows of an utterance are not together.
+
+    Example:
+        >>> later_rows(np.array(["a", "a", "a", "b"]), frames=1).tolist()
+        [1, 2, 2, 3]
+    """
+    if frames < 0:
+        raise ValueError(f"frames must not be negative, got {frames}")
+    earliest = past_rows(np.asarray(utterances)[::-1], frames + 1)[::-1, -1]
+    return len(earliest) - 1 - earliest
+
+
+def late_rows(rows: FrameRows, frames: int) -> FrameRows:
+    """Give rows the features of some frames later; targets, utterances, keys and order stay.
+
+    Args:
+        rows: every frame of every utterance, none left out.
+        frames: by which the answer is late.
+
+    Returns:
+        As many rows.
+
+    Raises:
+        ValueError: if frames are left out (a sample or a stride), or the rows of an utterance are not together.
+    """
+    _check_whole(rows)
+    return replace(rows, stored=rows.stored[later_rows(rows.utterances, frames)])
+
+
 def context_rows(rows: FrameRows, features: NDArray[np.int64], frames: int) -> FrameRows:
     """Give rows the context of some of their features; targets, utterances, keys and order stay.
 
@@ -86,15 +126,19 @@ def context_rows(rows: FrameRows, features: NDArray[np.int64], frames: int) -> F
     Raises:
         ValueError: if frames are left out (a sample or a stride), or the rows of an utterance are not together.
     """
-    if len(rows) > 1:
-        same = rows.utterances[1:] == rows.utterances[:-1]
-        gaps = same & (np.diff(rows.order, axis=0) != [0, 1]).any(axis=1)
-        if gaps.any():
-            before, after = rows.order[np.flatnonzero(gaps)[0] :][:2]
-            raise ValueError(
-                "context needs every frame of an utterance: rows (stream, index) "
-                f"{tuple(before.tolist())} and {tuple(after.tolist())} are not neighbours; stride after it"
-            )
+    _check_whole(rows)
     stacked = stack_context(rows.features[:, features], rows.utterances, frames)
     stored = np.packbits(stacked, axis=1) if rows.packed else stacked
     return replace(rows, stored=stored, num_features=frames * features.size)
+
+
+def _check_whole(rows: FrameRows) -> None:
+    """Raise ValueError if frames within an utterance are left out."""
+    same = rows.utterances[1:] == rows.utterances[:-1]
+    gaps = same & (np.diff(rows.order, axis=0) != [0, 1]).any(axis=1)
+    if gaps.any():
+        before, after = rows.order[np.flatnonzero(gaps)[0] :][:2]
+        raise ValueError(
+            "context needs every frame of an utterance: rows (stream, index) "
+            f"{tuple(before.tolist())} and {tuple(after.tolist())} are not neighbours; stride after it"
+        )

@@ -22,6 +22,7 @@ POSITIVE = (
     "learning_utterances",
     "smoothing_frames",
     "context_frames",
+    "late_frames",
     "context_features",
     "perceptron_hidden",
     "embedding_frames",
@@ -102,11 +103,12 @@ class StudySettings:
         selection_counts: numbers of features that probes are fitted with.
         overlap_count: best features of every task that are compared between tasks.
         learning_utterances: sizes of the fit set, of the learning curve of the refined tasks.
-        refined_tasks: tasks whose probes are fitted on fewer utterances, smoothed, given context, replaced by a
-            perceptron and quantized.
+        refined_tasks: tasks whose probes are fitted on fewer utterances, smoothed, given context, allowed to be
+            late, replaced by a perceptron and quantized.
         smoothing_frames: time constants of smoothed predictions, in frames.
         context_frames: numbers of masks that a probe with context reads.
         context_features: best features that it reads of each.
+        late_frames: frames by which the answer of a probe may be late.
         perceptron_hidden: hidden units.
         embedding_frames: frames drawn by t-SNE.
         estimator_mixtures: scored mixtures on which dedicated estimators are compared.
@@ -136,6 +138,7 @@ class StudySettings:
     smoothing_frames: tuple[float, ...] = (2.0, 4.0, 8.0, 16.0)
     context_frames: tuple[int, ...] = (2, 4)
     context_features: int = 256
+    late_frames: tuple[int, ...] = (1, 2)
     perceptron_hidden: int = 64
     embedding_frames: int = 2000
     estimator_mixtures: int = 60
@@ -161,10 +164,10 @@ class StudySettings:
         names = [task.name for task in self.tasks]
         if not names or len(set(names)) < len(names):
             raise ValueError(f"tasks must have distinct names, at least one, got {names}")
-        wrong_sets = [name for name in self.feature_sets if name not in FEATURE_SETS]
-        if wrong_sets or MASKS not in self.feature_sets:
-            expected = f"expected masks, and any of {', '.join(name for name in FEATURE_SETS if name != MASKS)}"
-            raise ValueError(f"feature_sets: {expected}, got {list(self.feature_sets)}")
+        sets = set(self.feature_sets)
+        if MASKS not in sets or not sets <= set(FEATURE_SETS) or len(sets) < len(self.feature_sets):
+            others = ", ".join(name for name in FEATURE_SETS if name != MASKS)
+            raise ValueError(f"feature_sets: expected masks, and any of {others}, once, got {list(self.feature_sets)}")
         for field_name in ("block_tasks", "selection_tasks", "refined_tasks"):
             unknown = [name for name in getattr(self, field_name) if name not in names]
             if unknown:

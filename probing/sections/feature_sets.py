@@ -64,6 +64,8 @@ def feature_sets(data: StudyData) -> Iterator[tuple[str, dict[str, list[Any]]]]:
 def single_blocks(data: StudyData) -> Iterator[tuple[str, dict[str, list[Any]]]]:
     """Probe the masks of every block alone."""
     settings = data.settings
+    if not settings.block_tasks:
+        return
     tasks = [settings.task(name) for name in settings.block_tasks]
     without_control = replace(settings.fits, shuffled_control=False)
     for block in range(data.blocks):

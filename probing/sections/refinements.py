@@ -1,15 +1,16 @@
-"""Beyond single frames and exact weights: smoothing, context, a hidden layer, few bits."""
+"""Beyond single frames and exact weights: smoothing, context, late answers, a hidden layer, few bits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from probes.context import context_rows
+from probes.context import context_rows, late_rows
 from probes.evaluation import score_classes, score_values, scored_rows
 from probes.fitting import counting, fit_tasks
 from probes.logistic import LogisticProbe
@@ -48,7 +49,13 @@ def refinements(data: StudyData, outcome: Outcome) -> None:
             continue
         outcome.say(name)
         refined = _Refined(data, data.settings.task(name), probe)
-        for variants in (refined.smoothed, refined.with_context, refined.perceptron, refined.quantized):
+        for variants in (
+            refined.smoothed,
+            refined.with_context,
+            refined.late,
+            refined.perceptron,
+            refined.quantized,
+        ):
             outcome.add({"refinements": list(variants())})
 
 
@@ -90,15 +97,15 @@ class _Refined:
         settings = self.data.settings
         order = rank(CONTEXT_RANKING, self.fit, self.task, RankingSettings(), settings.fits.seed)
         features = np.sort(order[: settings.context_features])
-        every_fit = self.data.collected["fit"].rows[MASKS]
-        without_control = replace(settings.fits, shuffled_control=False)
         for frames in (1, *settings.context_frames):
-            rows = strided_rows(context_rows(every_fit, features, frames), settings.frame_stride)
-            probe = fit_tasks([self.task], rows, without_control)[self.task.name].probe
-            if probe is None:
-                return
-            scored = context_rows(self.score, features, frames).take(np.flatnonzero(self.counts))
-            yield from self._entries(f"context_{frames}", self._answers(probe, scored), 0.0, _size(probe))
+            yield from self._refitted(f"context_{frames}", partial(context_rows, features=features, frames=frames), 0.0)
+
+    def late(self) -> Iterator[RefinementEntry]:
+        """Score linear probes on all masks that answer for a frame when later ones are known."""
+        grid = self.data.grid
+        for frames in self.data.settings.late_frames:
+            latency_ms = 1000 * frames * grid.hop_length / grid.sample_rate
+            yield from self._refitted(f"late_{frames}", partial(late_rows, frames=frames), latency_ms)
 
     def perceptron(self) -> Iterator[RefinementEntry]:
         """Score a probe with one hidden layer."""
@@ -119,6 +126,18 @@ class _Refined:
         for precision in get_args(Precision):
             probe = quantize_probe(self.probe, precision, mean)
             yield from self._entries(precision, self._answers(probe, counted), 0.0, _size(probe))
+
+    def _refitted(
+        self, variant: str, change: Callable[[FrameRows], FrameRows], latency_ms: float
+    ) -> Iterator[RefinementEntry]:
+        """Score a linear probe of the same task on rows that are changed before frames are left out."""
+        settings = self.data.settings
+        rows = strided_rows(change(self.data.collected["fit"].rows[MASKS]), settings.frame_stride)
+        probe = fit_tasks([self.task], rows, replace(settings.fits, shuffled_control=False))[self.task.name].probe
+        if probe is None:
+            return
+        scored = change(self.score).take(np.flatnonzero(self.counts))
+        yield from self._entries(variant, self._answers(probe, scored), latency_ms, _size(probe))
 
     def _answers(self, probe: Probe, rows: FrameRows) -> NDArray[np.float64]:
         """Return posteriors in the order of ``classes``, or encoded values, shape (row, output)."""

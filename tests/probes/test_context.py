@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probes.context import context_rows, stack_context
+from probes.context import context_rows, late_rows, later_rows, stack_context
 from probes.reservoir import FrameReservoir, FrameRows
 from probes.ridge import RidgeProbe
 
@@ -55,6 +55,24 @@ def test_rows_with_gaps_or_of_scattered_utterances_are_refused() -> None:
         stack_context(np.zeros((3, 1)), np.zeros(3), 0)
     with pytest.raises(ValueError, match="utterances"):
         stack_context(np.zeros((3, 1)), np.zeros(4), 2)
+
+
+@given(lengths=st.lists(st.integers(1, 9), min_size=1, max_size=5), frames=st.integers(0, 6), seed=st.integers(0, 9))
+def test_late_rows_are_the_future_of_their_own_utterance(lengths: list[int], frames: int, seed: int) -> None:
+    rows = make_rows(lengths, seed)
+    late = late_rows(rows, frames)
+    last = np.cumsum(lengths)[rows.utterances] - 1
+    expected = np.minimum(np.arange(len(rows)) + frames, last)
+    assert np.array_equal(late.features, rows.features[expected])
+    assert np.array_equal(late.targets["index"], rows.targets["index"]) and np.array_equal(late.order, rows.order)
+
+
+def test_late_rows_of_what_is_not_whole_are_refused() -> None:
+    rows = make_rows([7, 5])
+    with pytest.raises(ValueError, match=r"\(0, 0\) and \(0, 4\) are not neighbours"):
+        late_rows(rows.take(np.arange(0, 12, 4)), 1)
+    with pytest.raises(ValueError, match="frames must not be negative, got -1"):
+        later_rows(rows.utterances, -1)
 
 
 def test_what_only_the_past_shows_is_found_with_context_and_not_without() -> None:

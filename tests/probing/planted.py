@@ -45,6 +45,7 @@ def settings(**changes: Any) -> StudySettings:
         "smoothing_frames": (2.0,),
         "context_frames": (2,),
         "context_features": 8,
+        "late_frames": (1,),
         "perceptron_hidden": 8,
         "embedding_frames": 60,
     }

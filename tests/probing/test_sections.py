@@ -171,11 +171,16 @@ def test_refined_probes_keep_what_the_plain_one_knows(data: StudyData) -> None:
     for task, metric in (("vad", "balanced_accuracy"), ("noise_class", "balanced_accuracy"), ("f0_hz", "r2_octave")):
         plain = entry(rows, task=task, metric=metric, variant="frame")
         scores = {row.variant: row.score for row in rows if row.task == task and row.metric == metric}
-        assert set(scores) == {"frame", "smoothed_2", "context_1", "context_2", "perceptron_8", "int8", "ternary"}
+        variants = "frame", "smoothed_2", "context_1", "context_2", "late_1", "perceptron_8", "int8", "ternary"
+        assert set(scores) == set(variants)
         assert scores["int8"] == pytest.approx(plain.score, abs=0.02)
         assert scores["context_1"] > plain.score - 0.05
         assert entry(rows, task=task, metric=metric, variant="int8").bytes < plain.bytes
     assert entry(rows, task="vad", metric="accuracy", variant="smoothed_2").latency_ms == 16.0
+    # Masks of the next frame know what lasts, and nothing of what is drawn anew.
+    assert entry(rows, task="noise_class", metric="accuracy", variant="late_1").latency_ms == 16.0
+    late = {row.task: row.score for row in rows if row.variant == "late_1" and row.metric == "balanced_accuracy"}
+    assert late["noise_class"] > 0.6 and late["vad"] == pytest.approx(0.5, abs=0.1)
     # Labels of an utterance gain from smoothing; activity that is drawn anew in every frame loses.
     noise = {row.variant: row.score for row in rows if row.task == "noise_class" and row.metric == "accuracy"}
     assert noise["smoothed_2"] > noise["frame"]

@@ -58,6 +58,7 @@ def test_other_files_change_what_they_say_and_nothing_else(name: str) -> None:
         ({"mixtures": {"fit": 0}}, "mixtures.fit must be positive"),
         ({"feature_sets": ["masks", "echoes"]}, "feature_sets: expected masks, and any of gate_logits, .* got"),
         ({"feature_sets": ["log_energy"]}, "feature_sets: expected masks, and any of"),
+        ({"feature_sets": ["masks", "masks"]}, "feature_sets: expected masks, .* once, got"),
         ({"block_tasks": ["tilt"]}, "block_tasks: 'tilt' is none of the tasks"),
         ({"tasks": [{"name": "vad", "kind": "binary"}] * 2}, "distinct names"),
         ({"tasks": [{"name": "vad", "kind": "colour"}]}, "kind"),

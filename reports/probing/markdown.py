@@ -118,16 +118,21 @@ def fewest_table(rows: Sequence[FewestFeatures]) -> list[str]:
 
 
 def refinement_table(rows: Sequence[RefinementEntry]) -> list[str]:
-    """Tabulate the headline score of every variant."""
+    """Tabulate the headline score of every variant of a probe, a column for each target."""
+    shown = [row for row in rows if row.metric in SHOWN[0]]
+    found = {(row.task, row.variant): row for row in shown}
+    tasks = {row.task: f"{task_title(row.task)}, {metric_title(row.metric)}" for row in shown}
 
     def lines() -> Iterator[list[str]]:
-        for row in rows:
-            if row.metric in SHOWN[0]:
-                score = number(row.score, row.low, row.high)
-                latency = f"{row.latency_ms:.0f}"
-                yield [task_title(row.task), row.variant, metric_title(row.metric), score, latency, str(row.bytes)]
+        for variant in dict.fromkeys(row.variant for row in shown):
+            entries = [found.get((task, variant)) for task in tasks]
+            known = [row for row in entries if row is not None]
+            sizes = sorted({row.bytes or 0 for row in known})
+            size = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+            cells = ["-" if row is None else number(row.score, row.low, row.high) for row in entries]
+            yield [variant, f"{known[0].latency_ms:.0f}", size, *cells]
 
-    return table(["target", "variant", "metric", "score", "latency in ms", "bytes"], lines())
+    return table(["variant", "latency in ms", "bytes", *tasks.values()], lines())
 
 
 def learning_table(rows: Sequence[LearningPoint]) -> list[str]:

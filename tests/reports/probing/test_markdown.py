@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from reports.probing.markdown import comparison, condition_table, learning_table, main, score_table
-from reports.probing.rows import ConditionEntry, FewestFeatures, LearningPoint, QualityEntry, ScoreEntry
+from reports.probing.markdown import comparison, condition_table, learning_table, main, refinement_table, score_table
+from reports.probing.rows import (
+    ConditionEntry,
+    FewestFeatures,
+    LearningPoint,
+    QualityEntry,
+    RefinementEntry,
+    ScoreEntry,
+)
 from reports.probing.tables import write_table
 
 SCORES = [
@@ -55,6 +62,22 @@ def test_learning_curves_rise_from_left_to_right() -> None:
         "| F0 | strength of the penalty | 0.3 | 0.03 |",
         "| voice activity | balanced accuracy | 0.900 | - |",
         "| voice activity | strength of the penalty | - | - |",
+        "",
+    ]
+
+
+def test_variants_of_a_probe_stand_below_each_other() -> None:
+    rows = [
+        RefinementEntry("vad", "frame", "balanced_accuracy", 0.9, 0.89, 0.91, 0.0, 2305, 9220),
+        RefinementEntry("vad", "frame", "auroc", 0.95, 0.94, 0.96, 0.0, 2305, 9220),
+        RefinementEntry("vad", "late_1", "balanced_accuracy", 0.91, 0.9, 0.92, 16.0, 2305, 9220),
+        RefinementEntry("noise_class", "frame", "balanced_accuracy", 0.4, 0.3, 0.5, 0.0, 20745, 82980),
+    ]
+    assert refinement_table(rows) == [
+        "| variant | latency in ms | bytes | voice activity, balanced accuracy | noise class, balanced accuracy |",
+        "|---|---|---|---|---|",
+        "| frame | 0 | 9220 to 82980 | 0.900 [0.890, 0.910] | 0.400 [0.300, 0.500] |",
+        "| late_1 | 16 | 9220 | 0.910 [0.900, 0.920] | - |",
         "",
     ]
 

@@ -27,6 +27,7 @@ from estimators.base import Estimator
 from estimators.pitch import CrepeEstimator, PyinEstimator, WorldEstimator
 from estimators.voice_activity import SileroDetector, WebRtcDetector
 from networks.framing import FrameGrid
+from reports.probing.markdown import table
 
 GRID = FrameGrid()
 AGGRESSIVENESS, CREPE, F0_RANGE_HZ, PERIODICITY = 2, "tiny", (60.0, 500.0), 0.5  # as in the configurations
@@ -94,12 +95,6 @@ def agreement(name: str, truth: Opinion, other: Opinion) -> list[str]:
     return [name, threshold, *(f"{score:.3f}" for score in scores)]
 
 
-def print_table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table."""
-    lines = [header, ["---"] * len(header), *rows]
-    print("\n".join(f"| {' | '.join(line)} |" for line in lines), end="\n\n")
-
-
 def main() -> None:
     """Listen and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -107,6 +102,8 @@ def main() -> None:
     parser.add_argument("--split", default="valid", choices=["train", "valid", "test"])
     parser.add_argument("--most", type=int, default=12, help="most recordings, evenly spaced in the manifest")
     options = parser.parse_args()
+    if options.most < 1:
+        parser.error(f"--most must be at least 1, got {options.most}")
     reasons = {estimator.name: estimator.available() for estimator in (*DETECTORS, *TRACKERS)}
     for reason in filter(None, reasons.values()):
         print(f"left out: {reason}", file=sys.stderr)
@@ -119,11 +116,11 @@ def main() -> None:
     said = listen(waveforms, [*detectors, *trackers])
     print(f"{len(chosen)} clean recordings of the split {options.split}, {seconds:.0f} s\n")
     scores = ["threshold", "accuracy", "balanced accuracy"]
-    print_table(["against `vad`", *scores], [agreement(e.name, said["vad"], said[e.name]) for e in detectors])
-    print_table(
-        ["against `voicing` and `f0_hz`", *scores, "F0 where both are voiced, R²", "F0 over all frames, R²"],
-        [agreement(e.name, said["voicing"], said[e.name]) for e in trackers],
-    )
+    activity = (agreement(e.name, said["vad"], said[e.name]) for e in detectors)
+    print("\n".join(table(["against `vad`", *scores], activity)))
+    pitch = (agreement(e.name, said["voicing"], said[e.name]) for e in trackers)
+    scores += ["F0 where both are voiced, R²", "F0 over all frames, R²"]
+    print("\n".join(table(["against `voicing` and `f0_hz`", *scores], pitch)))
 
 
 if __name__ == "__main__":

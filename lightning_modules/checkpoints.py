@@ -1,4 +1,4 @@
-"""Checkpoints: finding the last one, and refusing one that does not fit."""
+"""Checkpoints: bringing them up to date, and refusing one that does not fit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from networks.former_names import present_name
@@ -35,7 +34,6 @@ class TrainingPart(NamedTuple):
     in_main_optimizer: bool
 
 
-GATE = ".gate."  # in the names of what a network without gates does not have
 TRAINING_PARTS = (
     TrainingPart("metric_discriminator.", "a discriminator", "model.objective.metric_discriminator", False),
     TrainingPart("joint_probes.", "joint probes", "model.joint_probes", True),
@@ -145,43 +143,6 @@ def configured_state(
     state, told = drop_unconfigured(upgrade_state(stored, expected), expected, resuming)
     check_architecture(state, expected)
     return state, told
-
-
-def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Read the weights of a checkpoint that a new training starts from.
-
-    Args:
-        path: of the checkpoint.
-        expected: state of the configured module.
-
-    Returns:
-        A state with the names of ``expected``. What the training alone needs (discriminator, joint probes) is taken
-        from the checkpoint as far as it is there and fits, and from ``expected`` otherwise; so are all gates, where the
-        checkpoint is that of a network without any, which is to be pruned.
-
-    Raises:
-        CheckpointError: if the file is no checkpoint of an enhancement module, or is of another architecture.
-    """
-    key = "model.initial_weights"
-    check_file(path, key)
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged pickle or archive raises is of two dozen types, and all mean the same
-        raise CheckpointError(f"{key}: '{path}' cannot be read as a checkpoint: {error!s:.500}") from error
-    stored = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
-    if not isinstance(stored, dict) or not any(str(name).startswith("network.") for name in stored):
-        raise CheckpointError(f"{key}: '{path}' is not a checkpoint of `lightning fit`: it has no weights of a network")
-    prefixes = tuple(part.prefix for part in TRAINING_PARTS)
-    dense = not any(GATE in name for name in stored)
-    state = {name: value for name, value in expected.items() if name.startswith(prefixes) or (dense and GATE in name)}
-    for name, value in upgrade_state(stored, expected).items():
-        if not name.startswith(prefixes) or (name in expected and value.shape == expected[name].shape):
-            state[name] = value
-    try:
-        check_architecture(state, expected)
-    except CheckpointError as error:
-        raise CheckpointError(f"{key}: '{path}': {error}") from error
-    return state
 
 
 def check_file(path: Path, key: str = "--ckpt_path") -> None:

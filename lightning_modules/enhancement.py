@@ -12,8 +12,9 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio as si_sdr
 
-from lightning_modules.checkpoints import configured_state, plain_values, read_initial_weights
+from lightning_modules.checkpoints import configured_state, plain_values
 from lightning_modules.discriminator import MetricDiscriminator
+from lightning_modules.initial_weights import read_initial_weights
 from lightning_modules.joint_probes import JointProbes, JointProbeSettings, check_gates
 from lightning_modules.metric_training import MetricTraining
 from lightning_modules.nonfinite import NonfiniteGuard
@@ -61,8 +62,8 @@ class EnhancementModule(LightningModule):
         objective: parts of the enhancement loss and their weights.
         pruning: losses of the channel masks, and how target and temperature move in training.
         joint_probes: what the channel masks are trained to tell besides; None trains for enhancement alone.
-        initial_weights: checkpoint whose weights a training starts from, with a new optimiser and schedule; a resumed
-            training and an evaluation do not read it.
+        initial_weights: checkpoint or network file (``.safetensors``) whose weights a training starts from, with a new
+            optimiser and schedule; a resumed training and an evaluation do not read it.
         compile_network: let ``torch.compile`` translate the network for training.
         sync_norms: in a training by several processes, let the batch norms take the statistics of all their batches;
             False normalises each batch by its own, as in a single process with smaller batches.

@@ -24,6 +24,7 @@ from datamodules.enhancement_data import EnhancementDataModule
 from lightning_modules.checkpoint_io import WholeCheckpointIO
 from lightning_modules.checkpoints import CheckpointError, check_file
 from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.initial_weights import check_initial_weights
 from lightning_modules.interruption import stopping_in_order
 from lightning_modules.newest_checkpoint import find_newest_checkpoint
 from networks.framing import FrameGrid
@@ -113,7 +114,7 @@ class EnhancementCLI(LightningCLI):
         if config.get("ckpt_path"):
             check_file(Path(config.ckpt_path))
         elif self.subcommand == "fit" and config.model.initial_weights is not None:
-            check_file(Path(config.model.initial_weights), "model.initial_weights")
+            check_initial_weights(Path(config.model.initial_weights))
 
     def instantiate_classes(self) -> None:
         """Build everything from the configuration.

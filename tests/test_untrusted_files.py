@@ -12,7 +12,8 @@ import pytest
 import torch
 from lightning.fabric.utilities.cloud_io import _load
 
-from lightning_modules.checkpoints import CheckpointError, read_initial_weights
+from lightning_modules.checkpoints import CheckpointError
+from lightning_modules.initial_weights import read_initial_weights
 from tests.test_import_direction import PACKAGES, REPOSITORY, modules
 
 # Speaks with child processes of its own, which it starts.

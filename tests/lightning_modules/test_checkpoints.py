@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from lightning_modules.checkpoints import CheckpointError, check_architecture, read_initial_weights, upgrade_state
+from lightning_modules.checkpoints import CheckpointError, check_architecture, upgrade_state
 from networks.conv_fsenet import ConvFSENet
 from networks.gate_settings import GateSettings
-from tests.lightning_modules.test_enhancement import make_module
 
 EXPECTED = {"frontend.weight": torch.zeros(4, 3), "frontend.bias": torch.zeros(4)}
 
@@ -64,19 +61,3 @@ def test_a_gate_of_0_1_0_is_loaded_under_its_present_names() -> None:
     assert torch.equal(upgraded["blocks.2.gate.threshold"], expected["blocks.2.gate.threshold"])
     assert torch.equal(upgraded["blocks.2.gate.stem.squeeze.weight"], expected["blocks.2.gate.stem.squeeze.weight"] + 1)
     assert upgrade_state(upgraded, {}) == upgraded  # a present one is left alone
-
-
-def test_a_network_without_gates_can_be_pruned(tmp_path: Path) -> None:
-    dense, gated = make_module(gated=False).state_dict(), make_module().state_dict()
-    dense = {name: value + 1 for name, value in dense.items()}
-    torch.save({"state_dict": dense}, tmp_path / "dense.ckpt")
-    state = read_initial_weights(tmp_path / "dense.ckpt", gated)
-    assert state.keys() == gated.keys()
-    assert all(torch.equal(value, dense[name] if name in dense else gated[name]) for name, value in state.items())
-    torch.save({"state_dict": gated}, tmp_path / "gated.ckpt")
-    with pytest.raises(CheckpointError, match=r"gate\..*' is not in the configured network"):
-        read_initial_weights(tmp_path / "gated.ckpt", dense)
-    partly = {name: value for name, value in gated.items() if ".gate.expand" not in name}
-    torch.save({"state_dict": partly}, tmp_path / "partly.ckpt")
-    with pytest.raises(CheckpointError, match=r"gate\.expand.*' is missing"):
-        read_initial_weights(tmp_path / "partly.ckpt", gated)

@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from lightning_modules.checkpoints import CheckpointError, read_initial_weights
+from lightning_modules.checkpoints import CheckpointError
 from lightning_modules.enhancement import EnhancementModule
+from lightning_modules.initial_weights import read_initial_weights
 from lightning_modules.joint_probes import JointProbes, JointProbeSettings, JointTargetError, JointTask, select_frames
 from networks.conv_fsenet import ConvFSENet
 from networks.gate_settings import GateSettings

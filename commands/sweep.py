@@ -12,14 +12,14 @@ from pathlib import Path
 from rich.console import Console
 
 from commands.status import exit_status
-from sweeps.plan import SweepError, SweptNetwork, name_overlays
+from sweeps.plan import SweepError, SweptNetwork, name_overlays, named_arguments
 from sweeps.progress import ProgressLines
 from sweeps.running import Recipe, Sweep
 
 EPILOG = """\
 Every OVERLAY is a configuration file stacked on --config; the network is called like the file. What follows `--` is
-given to every `lightning fit` and `lightning test`. Ctrl-C stops; the same command goes on where it stopped, and does
-nothing where nothing is left to do. docs/sweep.md tells more.
+given to every `lightning fit` and `lightning test`, with {network} replaced by the network's name. Ctrl-C stops; the
+same command goes on where it stopped, and does nothing where nothing is left to do. docs/sweep.md tells more.
 
     dyncp sweep --config configs/corpus.yaml --out runs/sweep configs/sweep/*.yaml -- --data.root /data/corpus"""
 
@@ -84,7 +84,8 @@ def _networks(options: argparse.Namespace, arguments: Sequence[str]) -> list[Swe
     networks = []
     for name, overlay in name_overlays(options.overlays, options.only).items():
         try:
-            settings = merged_settings(["--config", str(options.config), "--config", str(overlay), *arguments])
+            given = named_arguments(arguments, name)
+            settings = merged_settings(["--config", str(options.config), "--config", str(overlay), *given])
         except ConfigError as error:
             raise SweepError(f"{options.config} with {overlay}: {error}") from error
         networks.append(SweptNetwork(name, overlay, options.out / name, settings))

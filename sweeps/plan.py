@@ -11,6 +11,7 @@ from reports.tested_runs import DENSE, is_trained, last_checkpoint, scored_versi
 from sweeps.settings import differences, read_settings, scoring_settings
 
 SETTINGS_FILE = "settings.yaml"
+NAME = "{network}"  # in an argument: the name of the network that it is given to
 
 
 class SweepError(ValueError):
@@ -72,6 +73,20 @@ def name_overlays(overlays: Sequence[Path], only: Sequence[str] = ()) -> dict[st
     if unknown:
         raise SweepError(f"--only {unknown[0]}: expected one of {', '.join(named)}")
     return {name: overlay for name, overlay in named.items() if not only or name in only}
+
+
+def named_arguments(arguments: Sequence[str], name: str) -> list[str]:
+    """Put the name of a network where arguments that are common to all ask for it.
+
+    Args:
+        arguments: of the ``lightning`` command.
+        name: of the network that they are for.
+
+    Example:
+        >>> named_arguments(["--model.initial_weights", "runs/{network}.ckpt"], "dense")
+        ['--model.initial_weights', 'runs/dense.ckpt']
+    """
+    return [argument.replace(NAME, name) for argument in arguments]
 
 
 def next_step(network: SweptNetwork) -> Step | None:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from reports.tested_runs import DENSE, SCORES, scored_version
 from sweeps.job import Job, tail
-from sweeps.plan import SETTINGS_FILE, Step, SweepError, SweptNetwork, check_settings, may_start, next_step
+from sweeps.plan import (
+    SETTINGS_FILE,
+    Step,
+    SweepError,
+    SweptNetwork,
+    check_settings,
+    may_start,
+    named_arguments,
+    next_step,
+)
 from sweeps.progress import ProgressLines, scoring_position, training_position
 from sweeps.settings import fit_config, scoring_config, training_settings, write_yaml
 
@@ -25,7 +34,7 @@ class Recipe:
 
     Attributes:
         config: base configuration.
-        arguments: of the ``lightning`` command, for training and test.
+        arguments: of the ``lightning`` command, for training and test; ``{network}`` in them is a network's name.
         out: folder of the sweep.
         jobs: processes at a time.
         threads: of torch in each of them, where the settings name none.
@@ -121,7 +130,8 @@ class Sweep:
         write_yaml(config, generated, f"written by dyncp sweep; stacked on {recipe.config} and {network.overlay}")
         files = ["--config", str(recipe.config), "--config", str(network.overlay)]
         checkpoint = [] if step.checkpoint is None else ["--ckpt_path", str(step.checkpoint)]
-        return [step.action, *files, *recipe.arguments, "--config", str(generated), *checkpoint]
+        given = named_arguments(recipe.arguments, network.name)
+        return [step.action, *files, *given, "--config", str(generated), *checkpoint]
 
     def _watch(self) -> None:
         """Show how far running processes are, and take note of those that have ended."""

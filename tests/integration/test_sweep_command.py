@@ -118,3 +118,12 @@ def test_a_sweep_is_stopped_resumed_and_done(
 
     assert run(*arguments(tmp_path, "--model.learning_rate=0.1")) == 1
     assert "model.learning_rate was 0.001 and is 0.1" in capsys.readouterr().err
+
+    for name, version in (("dense", "version_1"), ("narrow", "version_0")):
+        (tmp_path / f"{name}.ckpt").hardlink_to(tmp_path / "out" / name / version / "checkpoints" / "last.ckpt")
+    end = arguments(tmp_path, f"--model.initial_weights={tmp_path}/{{network}}.ckpt", "--trainer.max_epochs=1")
+    end[end.index("--out") + 1] = str(tmp_path / "end")
+    assert run(*end) == 0, capsys.readouterr().out
+    for name in ("dense", "narrow"):  # each from its own
+        log = (tmp_path / "end" / name / "log.txt").read_text()
+        assert f"starting from the weights of {tmp_path}/{name}.ckpt" in log

@@ -209,6 +209,11 @@ class EnhancementDataModule(LightningDataModule):
             raise RuntimeError("the corpus is read by setup(), which has not been called")
         return self._corpus
 
+    @property
+    def held_out_mixing(self) -> MixingSettings:
+        """How mixtures are drawn that nothing is trained on: augmented with ``augment_held_out`` alone."""
+        return self.mixing if self.augment_held_out else self.mixing.plain()
+
     def dataset(self, split: str, stream: int, schedule: ShardSchedule | None = None) -> MixtureDataset:
         """Return the mixtures of a split; streams are independent draws from it."""
         training = stream == TRAIN_STREAM
@@ -217,7 +222,7 @@ class EnhancementDataModule(LightningDataModule):
             split,
             self.reader,
             self.grid,
-            self.mixing if training or self.augment_held_out else self.mixing.plain(),
+            self.mixing if training else self.held_out_mixing,
             [target for target in self.targets if target.in_training or not training],
             self.seed,
             stream,

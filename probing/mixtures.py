@@ -87,7 +87,7 @@ def study_loaders(
     fit_noise_share: float,
     parts: Sequence[Part] = get_args(Part),
 ) -> dict[Part, DataLoader[dict[str, Any]]]:
-    """Return loaders of fixed mixtures, without augmentation.
+    """Return loaders of fixed mixtures, augmented only with ``data.augment_held_out``.
 
     The scored ones are the first mixtures of a validation or test. Those of known noise carry labels only.
 
@@ -115,7 +115,8 @@ def study_loaders(
         count, stream = streams[part]
         corpus, split = corpora[part]
         targets = [Labels()] if part == "known" else data.targets
-        dataset = MixtureDataset(corpus, split, data.reader, data.grid, data.mixing.plain(), targets, data.seed, stream)
+        mixing = data.held_out_mixing
+        dataset = MixtureDataset(corpus, split, data.reader, data.grid, mixing, targets, data.seed, stream)
         batch_size = data.counts["batch_size"]
         loaders[part] = DataLoader(
             dataset,

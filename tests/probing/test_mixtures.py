@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
+from datamodules.augmentation import Clipping
 from datamodules.background import draw_noise
 from datamodules.corpus import NoiseRecord
+from datamodules.mixing_settings import MixingSettings
 from networks.conv_fsenet import ConvFSENet
 from networks.framing import FrameGrid
 from networks.stft import Stft
@@ -78,9 +81,12 @@ def test_recordings_that_fall_silent_are_left_out(tmp_path: Path) -> None:
         assert "train_rain_0.flac" in names
 
 
-def test_scored_mixtures_are_those_of_a_test(root: Path) -> None:
-    loaders = study_loaders(data_of(root), "test", COUNTS, 0.7)
-    expected = data_of(root)
+@pytest.mark.parametrize("augmented", [False, True])
+def test_scored_mixtures_are_those_of_a_test(root: Path, augmented: bool) -> None:
+    clipped = MixingSettings(segment_s=0.5, clipping=Clipping(probability=1.0, overdrive_db=(20.0, 20.0)))
+    settings: dict[str, Any] = {"mixing": clipped, "augment_held_out": augmented}
+    loaders = study_loaders(data_of(root, **settings), "test", COUNTS, 0.7)
+    expected = data_of(root, **(settings if augmented else {}))
     expected.read_without_trainer("test")
     dataset = expected.dataset("test", stream=2)
     mixtures = [item for batch in loaders["score"] for item in batch["noisy"]]

@@ -47,7 +47,7 @@ def _run(options: argparse.Namespace, arguments: Sequence[str]) -> None:
         raise SweepError(f"--jobs must be positive, got {options.jobs}")
     networks = _networks(options, arguments)
     threads = max(1, _cores() // options.jobs) if options.jobs > 1 else None
-    recipe = Recipe(options.config, arguments, options.out, options.jobs, threads)
+    recipe = Recipe(options.config, options.out, options.jobs, threads)
     with ProgressLines(Console()) as lines, _terminated_as_interrupted():
         sweep = Sweep(networks, recipe, lines)
         sweep.run()
@@ -83,12 +83,12 @@ def _networks(options: argparse.Namespace, arguments: Sequence[str]) -> list[Swe
         raise SweepError(f"--config: no file '{options.config}'")
     networks = []
     for name, overlay in name_overlays(options.overlays, options.only).items():
+        given = named_arguments(arguments, name)
         try:
-            given = named_arguments(arguments, name)
             settings = merged_settings(["--config", str(options.config), "--config", str(overlay), *given])
         except ConfigError as error:
             raise SweepError(f"{options.config} with {overlay}: {error}") from error
-        networks.append(SweptNetwork(name, overlay, options.out / name, settings))
+        networks.append(SweptNetwork(name, overlay, options.out / name, settings, given))
     return networks
 
 

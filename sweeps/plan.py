@@ -27,12 +27,14 @@ class SweptNetwork:
         overlay: configuration file with what distinguishes it from the base configuration.
         folder: where its runs are.
         settings: everything that is set for it, merged.
+        arguments: of the ``lightning`` command, for training and test.
     """
 
     name: str
     overlay: Path
     folder: Path
     settings: Mapping[str, Any]
+    arguments: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

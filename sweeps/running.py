@@ -11,16 +11,7 @@ from pathlib import Path
 
 from reports.tested_runs import DENSE, SCORES, scored_version
 from sweeps.job import Job, tail
-from sweeps.plan import (
-    SETTINGS_FILE,
-    Step,
-    SweepError,
-    SweptNetwork,
-    check_settings,
-    may_start,
-    named_arguments,
-    next_step,
-)
+from sweeps.plan import SETTINGS_FILE, Step, SweepError, SweptNetwork, check_settings, may_start, next_step
 from sweeps.progress import ProgressLines, scoring_position, training_position
 from sweeps.settings import fit_config, scoring_config, training_settings, write_yaml
 
@@ -34,14 +25,12 @@ class Recipe:
 
     Attributes:
         config: base configuration.
-        arguments: of the ``lightning`` command, for training and test; ``{network}`` in them is a network's name.
         out: folder of the sweep.
         jobs: processes at a time.
         threads: of torch in each of them, where the settings name none.
     """
 
     config: Path
-    arguments: Sequence[str]
     out: Path
     jobs: int = 1
     threads: int | None = None
@@ -130,8 +119,7 @@ class Sweep:
         write_yaml(config, generated, f"written by dyncp sweep; stacked on {recipe.config} and {network.overlay}")
         files = ["--config", str(recipe.config), "--config", str(network.overlay)]
         checkpoint = [] if step.checkpoint is None else ["--ckpt_path", str(step.checkpoint)]
-        given = named_arguments(recipe.arguments, network.name)
-        return [step.action, *files, *given, "--config", str(generated), *checkpoint]
+        return [step.action, *files, *network.arguments, "--config", str(generated), *checkpoint]
 
     def _watch(self) -> None:
         """Show how far running processes are, and take note of those that have ended."""

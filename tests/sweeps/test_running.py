@@ -28,7 +28,7 @@ def sweep(out: Path, *names: str, jobs: int = 1, max_epochs: int = 2) -> tuple[S
     networks = [SweptNetwork(name, Path(f"{name}.yaml"), out / name, settings) for name in names]
     printed = io.StringIO()
     with ProgressLines(Console(file=printed, width=200)) as lines:
-        started = Sweep(networks, Recipe(Path("base.yaml"), [], out, jobs), lines)
+        started = Sweep(networks, Recipe(Path("base.yaml"), out, jobs), lines)
         started.run()
     return started, printed.getvalue()
 

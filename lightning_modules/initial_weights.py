@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 
 from checkpoints.network_file import NetworkFileError, StoredNetwork
+from checkpoints.training import COUNTER, PREFIX
 from lightning_modules.checkpoints import TRAINING_PARTS, CheckpointError, check_architecture, check_file, upgrade_state
 
 KEY = "model.initial_weights"
-NETWORK = "network."  # what the names of the enhancement network's tensors begin with
 GATE = ".gate."  # in the names of what a network without gates does not have
-COUNTER = ".num_batches_tracked"  # of a norm; network files leave it out
 NETWORK_FILE = ".safetensors"
 
 
@@ -53,7 +52,7 @@ def read_initial_weights(path: Path, expected: Mapping[str, Tensor]) -> dict[str
     prefixes = tuple(part.prefix for part in TRAINING_PARTS)
     dense = not any(GATE in name for name in stored)
     state = {name: value for name, value in expected.items() if name.startswith(prefixes) or (dense and GATE in name)}
-    if path.suffix == NETWORK_FILE:
+    if path.suffix == NETWORK_FILE:  # which has no counters
         state |= {name: value for name, value in expected.items() if name.endswith(COUNTER)}
     for name, value in upgrade_state(stored, expected).items():
         if not name.startswith(prefixes) or (name in expected and value.shape == expected[name].shape):
@@ -72,7 +71,7 @@ def _read_checkpoint(path: Path) -> dict[str, Tensor]:
     except Exception as error:  # what a damaged pickle or archive raises is of two dozen types, and all mean the same
         raise CheckpointError(f"{KEY}: '{path}' cannot be read as a checkpoint: {error!s:.500}") from error
     stored = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
-    if not isinstance(stored, dict) or not any(str(name).startswith(NETWORK) for name in stored):
+    if not isinstance(stored, dict) or not any(str(name).startswith(PREFIX) for name in stored):
         raise CheckpointError(f"{KEY}: '{path}' is not a checkpoint of `lightning fit`: it has no weights of a network")
     return stored
 
@@ -82,4 +81,4 @@ def _read_network_file(path: Path) -> dict[str, Tensor]:
         network = StoredNetwork.load(path)
     except NetworkFileError as error:
         raise CheckpointError(f"{KEY}: {error}") from error
-    return {NETWORK + name: torch.from_numpy(value) for name, value in network.tensors.items()}
+    return {PREFIX + name: torch.from_numpy(value) for name, value in network.tensors.items()}

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "reports": {"networks", "probes", "storage"},
     "lightning_modules": {"networks", "storage"},
     "lightning_modules.cli": {"datamodules.corpus", "datamodules.shards.store", "reports.quality_scores", "storage"},
-    "lightning_modules.initial_weights": {"checkpoints.network_file"},
+    "lightning_modules.initial_weights": {"checkpoints"},
     "lightning_modules.pesq_pool": {"datamodules.process_pool", "datamodules.rating"},
     "lightning_modules.enhancement_cli": {"checkpoints.yaml_file", "networks", "datamodules", "storage"},
     "callbacks": {

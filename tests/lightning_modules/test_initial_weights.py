@@ -22,7 +22,7 @@ PACKAGED = REPOSITORY / "checkpoints" / "conv_fsenet_25.safetensors"
 
 
 def save_network_file(module: EnhancementModule, path: Path) -> None:
-    """Write the network of a module of ``make_module`` with every weight moved by 1, as `dyncp export` does."""
+    """Write the network of a module of ``make_module``, every weight moved by 1, as a network file."""
     gate = GateSettings(0.25, width=8)
     gated = module.network.gated
     architecture = Architecture(GRID.num_frequencies, 16, 32, 1, gated=gated, gate=gate)
@@ -63,9 +63,9 @@ def test_a_network_file_gives_its_weights_and_nothing_else_changes(tmp_path: Pat
 
 def test_the_network_of_the_package_is_one_to_start_from() -> None:
     network = StoredNetwork.load(PACKAGED)
-    plain = network.architecture
+    sizes = network.architecture
     module = EnhancementModule(
-        ConvFSENet(plain.num_frequencies, plain.residual_channels, plain.channels, plain.stacks, gate=plain.gate),
+        ConvFSENet(sizes.num_frequencies, sizes.residual_channels, sizes.channels, sizes.stacks, gate=sizes.gate),
         network.grid,
     )
     module.load_state_dict(read_initial_weights(PACKAGED, module.state_dict()))
